@@ -1,0 +1,925 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Miscellaneous cgroup controller
+ *
+ * Limits and tracks host resources that are scarce and countable and belong to
+ * no other controller.  Providers register resources at run time and charge
+ * what they hand out; users see the misc.* files.
+ *
+ * A *resource* is a kind of thing with a capacity.  Every cgroup has a
+ * *counter* for every resource.  A *charge* adds an amount to the counter of
+ * one cgroup and to those of all its ancestors, or to none: one spinlock per
+ * resource guards all its counters, which makes check and addition one step,
+ * and any set of numbers read under it a state that the tree really was in.
+ *
+ * Lock order: cgroup_mutex, misc_cg_mutex, a resource's lock.
+ */
+#define pr_fmt(fmt) "cgroup: misc: " fmt
+
+#include <linux/bitmap.h>
+#include <linux/cgroup.h>
+#include <linux/export.h>
+#include <linux/misc_cgroup.h>
+#include <linux/mutex.h>
+#include <linux/ratelimit.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/misc_cgroup.h>
+
+#define MISC_CG_RES_MAX		64
+#define MISC_CG_NAME_LEN	32
+#define MISC_CG_UNLIMITED	U64_MAX
+
+/*
+ * A name keeps its slot for ever, whether it is registered at the moment or
+ * not: limits and usage outlive the provider's module, and a stale pointer to
+ * a resource never points to freed memory.
+ */
+struct misc_cg_res {
+	char name[MISC_CG_NAME_LEN];
+	/* Guards what follows and the counters of this resource. */
+	spinlock_t lock;
+	bool registered;
+	u64 capacity;		/* 0 while not registered */
+} ____cacheline_aligned_in_smp;
+
+/* One resource in one cgroup; guarded by the resource's lock. */
+struct misc_cg_counter {
+	struct misc_cg_counter *parent;		/* NULL in the root cgroup */
+	struct misc_cg *cg;
+	u64 usage;		/* all charges in the subtree */
+	u64 max;		/* never set in the root cgroup */
+	u64 peak;
+	u64 by_amount;		/* charged here by misc_cg_try_charge() */
+	u64 nr_max;		/* refusals by max, here and below */
+	u64 nr_max_local;	/* refusals by this max */
+	u64 nr_alloc_fail;	/* refused charges of this very cgroup */
+	unsigned long logged;	/* bit 0: the log has it; atomic */
+};
+
+struct misc_cg {
+	struct cgroup_subsys_state css;
+	/* As css.parent, which is not there yet when a resource may look. */
+	struct misc_cg *parent;
+	struct list_head node;
+	struct cgroup_file events_file;
+	struct cgroup_file events_local_file;
+	struct misc_cg_counter *counters[MISC_CG_RES_MAX];
+};
+
+/* Guards the arrival of resources, and of cgroups on the list. */
+static DEFINE_MUTEX(misc_cg_mutex);
+static struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
+/* Published with release once the slot and the counters of its resource are. */
+static unsigned int misc_cg_nr_resources;
+/* All cgroups that have counters, parents before children. */
+static LIST_HEAD(misc_cg_list);
+static struct misc_cg misc_cg_root;
+
+static struct misc_cg_res *misc_cg_res_end(void)
+{
+	/* Pairs with the release in misc_cg_res_create(). */
+	return misc_cg_resources + smp_load_acquire(&misc_cg_nr_resources);
+}
+
+static unsigned int misc_cg_index(struct misc_cg_res *res)
+{
+	return res - misc_cg_resources;
+}
+
+static struct misc_cg_counter *misc_cg_counter(struct misc_cg_res *res,
+					       struct misc_cg *cg)
+{
+	return cg->counters[misc_cg_index(res)];
+}
+
+static struct misc_cg *css_misc(struct cgroup_subsys_state *css)
+{
+	return container_of(css, struct misc_cg, css);
+}
+
+static struct misc_cg_res *misc_cg_res_find(const char *name)
+{
+	struct misc_cg_res *res;
+
+	for (res = misc_cg_resources; res < misc_cg_res_end(); res++)
+		if (!strcmp(res->name, name))
+			return res;
+	return NULL;
+}
+
+/*
+ * Charging
+ */
+
+/* What a refusal was decided on. */
+struct misc_cg_refusal {
+	struct misc_cg_counter *by;	/* NULL: nothing was refused */
+	u64 usage;
+	u64 limit;
+};
+
+static bool misc_cg_has_room(u64 limit, u64 usage, u64 amount)
+{
+	return usage <= limit && amount <= limit - usage;
+}
+
+/* The lowest level from @counter up to below @end whose max refuses. */
+static struct misc_cg_counter *
+misc_cg_refusing_max(struct misc_cg_counter *counter,
+		     struct misc_cg_counter *end, u64 amount)
+{
+	for (; counter != end && counter->parent; counter = counter->parent)
+		if (!misc_cg_has_room(counter->max, counter->usage, amount))
+			return counter;
+	return NULL;
+}
+
+static void misc_cg_count_refusal(struct misc_cg_counter *counter,
+				  struct misc_cg_counter *by)
+{
+	/* The root cgroup has no events files. */
+	if (counter->parent)
+		counter->nr_alloc_fail++;
+	if (by->parent)
+		by->nr_max_local++;
+	for (; by->parent; by = by->parent)
+		by->nr_max++;
+}
+
+/*
+ * Add @amount to all levels from @counter up to below @end, or to none.
+ * A NULL @end is above the root, where the host's capacity is asked as well.
+ */
+static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
+		       struct misc_cg_counter *end, u64 amount,
+		       struct misc_cg_refusal *refusal)
+{
+	struct misc_cg_counter *root = misc_cg_counter(res, &misc_cg_root);
+	struct misc_cg_counter *by;
+
+	lockdep_assert_held(&res->lock);
+
+	by = misc_cg_refusing_max(counter, end, amount);
+	if (by) {
+		*refusal = (struct misc_cg_refusal){ by, by->usage, by->max };
+	} else if (!end &&
+		   !misc_cg_has_room(res->capacity, root->usage, amount)) {
+		by = root;
+		*refusal = (struct misc_cg_refusal){ by, by->usage,
+						     res->capacity };
+	}
+	if (by) {
+		misc_cg_count_refusal(counter, by);
+		return by == root ? -ENOSPC : -EBUSY;
+	}
+
+	for (; counter != end; counter = counter->parent) {
+		counter->usage += amount;
+		counter->peak = max(counter->peak, counter->usage);
+	}
+	return 0;
+}
+
+static void misc_cg_sub(struct misc_cg_res *res, struct misc_cg_counter *counter,
+			struct misc_cg_counter *end, u64 amount)
+{
+	lockdep_assert_held(&res->lock);
+
+	for (; counter != end; counter = counter->parent)
+		counter->usage -= amount;
+}
+
+/*
+ * Once per resource and cgroup: the first refusal tells the admin where to
+ * look, the events files tell the rest.  Tenants choose how many cgroups they
+ * make and how often they fail, hence the rate limit over all of them.
+ */
+static void misc_cg_log_refusal(struct misc_cg_res *res,
+				struct misc_cg_counter *counter, u64 amount,
+				struct misc_cg_refusal *refusal)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
+	bool by_max = refusal->by->parent;
+	char path[256];
+
+	if (by_max)
+		counter = refusal->by;
+	if (!counter->parent || test_bit(0, &counter->logged) ||
+	    !__ratelimit(&limit) || test_and_set_bit(0, &counter->logged))
+		return;
+
+	cgroup_path(counter->cg->css.cgroup, path, sizeof(path));
+	pr_info("%s: charge of %llu refused, %llu of %s %llu in use, in %s\n",
+		res->name, amount, refusal->usage,
+		by_max ? "max" : "the host's capacity", refusal->limit, path);
+}
+
+/* The caller's reference to @counter's cgroup pins all its ancestors. */
+static void misc_cg_report_refusal(struct misc_cg_res *res,
+				   struct misc_cg_counter *counter, u64 amount,
+				   struct misc_cg_refusal *refusal)
+{
+	struct misc_cg_counter *by = refusal->by;
+
+	trace_misc_cg_charge_refused(res->name, amount, counter->cg->css.cgroup,
+				     by->cg->css.cgroup, refusal->usage,
+				     refusal->limit);
+	misc_cg_log_refusal(res, counter, amount, refusal);
+
+	cgroup_file_notify(&counter->cg->events_local_file);
+	if (by != counter)
+		cgroup_file_notify(&by->cg->events_local_file);
+	for (; by->parent; by = by->parent)
+		cgroup_file_notify(&by->cg->events_file);
+}
+
+static int misc_cg_charge(struct misc_cg_res *res, struct misc_cg *cg,
+			  u64 amount, bool by_amount)
+{
+	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+	struct misc_cg_refusal refusal = {};
+	unsigned long flags;
+	int ret = -ENODEV;
+
+	spin_lock_irqsave(&res->lock, flags);
+	if (res->registered)
+		ret = misc_cg_add(res, counter, NULL, amount, &refusal);
+	if (!ret && by_amount)
+		counter->by_amount += amount;
+	spin_unlock_irqrestore(&res->lock, flags);
+
+	if (refusal.by)
+		misc_cg_report_refusal(res, counter, amount, &refusal);
+	return ret;
+}
+
+/**
+ * misc_cg_try_charge - charge an amount to a cgroup
+ * @res: the resource; may be NULL or an error pointer
+ * @cg: the cgroup, on which the caller holds a reference from here until it
+ *	has uncharged the amount
+ * @amount: how much, in units of the resource
+ *
+ * For providers that keep the cgroup themselves, many amounts to one cgroup;
+ * an owner that holds one charge uses misc_cg_charge_current().
+ *
+ * Context: Any in which a spinlock_t may be taken with interrupts saved; not
+ * NMI, not under raw, scheduler or workqueue locks; on PREEMPT_RT not in hard
+ * interrupts.  Allocates nothing.
+ * Return: 0 and the amount is charged to @cg and all its ancestors;
+ * -EBUSY if the max of @cg or of an ancestor refuses; -ENOSPC if the host's
+ * capacity does; -ENODEV if @res is not registered; -EINVAL if @cg is NULL or
+ * @amount is 0.  On an error nothing is charged anywhere.
+ */
+int misc_cg_try_charge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
+{
+	if (!cg || !amount)
+		return -EINVAL;
+	if (IS_ERR_OR_NULL(res))
+		return -ENODEV;
+	return misc_cg_charge(res, cg, amount, true);
+}
+EXPORT_SYMBOL_GPL(misc_cg_try_charge);
+
+/**
+ * misc_cg_uncharge - return an amount that misc_cg_try_charge() charged
+ * @res: the resource, registered or not; may be NULL or an error pointer
+ * @cg: the cgroup that was charged; may be NULL
+ * @amount: how much, in units of the resource; a part of what was charged is
+ *	fine
+ *
+ * More than misc_cg_try_charge() has charged to this very cgroup is refused:
+ * it warns once and changes nothing.
+ *
+ * Context: As misc_cg_try_charge().
+ */
+void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
+{
+	struct misc_cg_counter *counter;
+	unsigned long flags;
+	char path[256];
+	u64 charged;
+
+	if (IS_ERR_OR_NULL(res) || !cg)
+		return;
+
+	counter = misc_cg_counter(res, cg);
+	spin_lock_irqsave(&res->lock, flags);
+	charged = counter->by_amount;
+	if (amount <= charged) {
+		counter->by_amount -= amount;
+		misc_cg_sub(res, counter, NULL, amount);
+	}
+	spin_unlock_irqrestore(&res->lock, flags);
+
+	if (amount > charged) {
+		cgroup_path(cg->css.cgroup, path, sizeof(path));
+		WARN_ONCE(1, "%s: uncharging %llu where %llu are charged, in %s\n",
+			  res->name, amount, charged, path);
+	}
+}
+EXPORT_SYMBOL_GPL(misc_cg_uncharge);
+
+/**
+ * get_current_misc_cg - the misc cgroup of the current task
+ *
+ * Context: Process context.
+ * Return: The cgroup, never NULL, with a reference that the caller returns
+ * with put_misc_cg().
+ */
+struct misc_cg *get_current_misc_cg(void)
+{
+	return css_misc(task_get_css(current, misc_cgrp_id));
+}
+EXPORT_SYMBOL_GPL(get_current_misc_cg);
+
+/**
+ * put_misc_cg - return a reference to a cgroup
+ * @cg: what get_current_misc_cg() returned; may be NULL
+ *
+ * Context: As misc_cg_try_charge().
+ */
+void put_misc_cg(struct misc_cg *cg)
+{
+	if (cg)
+		css_put(&cg->css);
+}
+EXPORT_SYMBOL_GPL(put_misc_cg);
+
+/* Takes over the caller's reference to @cg, whatever comes of it. */
+static int misc_cg_charge_to(struct misc_cg_charge *charge,
+			     struct misc_cg_res *res, struct misc_cg *cg,
+			     u64 amount)
+{
+	int ret = misc_cg_charge(res, cg, amount, false);
+
+	if (ret) {
+		put_misc_cg(cg);
+		return ret;
+	}
+	*charge = (struct misc_cg_charge){ res, cg, amount };
+	return 0;
+}
+
+/**
+ * misc_cg_charge_current - charge an amount to the cgroup of the current task
+ * @charge: an empty charge: zeroed, released, or moved away from
+ * @res: the resource; may be NULL or an error pointer
+ * @amount: how much, in units of the resource
+ *
+ * On success @charge holds the amount and a reference to the cgroup until
+ * misc_cg_charge_release(), or until it is moved to another charge.  It stays
+ * with the cgroup when the task moves on or dies.
+ *
+ * Context: Process context.  Does not sleep, allocates nothing.
+ * Return: 0, or an error with @charge left empty: -EBUSY if the max of the
+ * cgroup or of an ancestor refuses; -ENOSPC if the host's capacity does;
+ * -ENODEV if @res is not registered; -EINVAL if @amount is 0.  -EINVAL, with a
+ * warning and @charge left as it is, if @charge is not empty.
+ */
+int misc_cg_charge_current(struct misc_cg_charge *charge,
+			   struct misc_cg_res *res, u64 amount)
+{
+	if (WARN_ONCE(charge->cg, "%s: charging a charge that is not empty\n",
+		      charge->res->name) || !amount)
+		return -EINVAL;
+	if (IS_ERR_OR_NULL(res))
+		return -ENODEV;
+	return misc_cg_charge_to(charge, res, get_current_misc_cg(), amount);
+}
+EXPORT_SYMBOL_GPL(misc_cg_charge_current);
+
+/**
+ * misc_cg_charge_release - return what a charge holds
+ * @charge: the charge; an empty one is fine
+ *
+ * Returns the amount to the cgroup that it was charged to, and the reference
+ * to that cgroup.  The resource may have been unregistered and the cgroup
+ * removed since.  @charge is empty afterwards and may be used again.
+ *
+ * Context: As misc_cg_try_charge().
+ */
+void misc_cg_charge_release(struct misc_cg_charge *charge)
+{
+	struct misc_cg_res *res = charge->res;
+	struct misc_cg *cg = charge->cg;
+	unsigned long flags;
+
+	if (!cg)
+		return;
+
+	spin_lock_irqsave(&res->lock, flags);
+	misc_cg_sub(res, misc_cg_counter(res, cg), NULL, charge->amount);
+	spin_unlock_irqrestore(&res->lock, flags);
+
+	*charge = (struct misc_cg_charge){};
+	put_misc_cg(cg);
+}
+EXPORT_SYMBOL_GPL(misc_cg_charge_release);
+
+static struct misc_cg_counter *misc_cg_common_ancestor(struct misc_cg_counter *a,
+						       struct misc_cg_counter *b)
+{
+	while (a != b) {
+		if (a->cg->css.cgroup->level >= b->cg->css.cgroup->level)
+			a = a->parent;
+		else
+			b = b->parent;
+	}
+	return a;
+}
+
+/* Takes over the caller's reference to @cg, whatever comes of it. */
+static int misc_cg_charge_move_to(struct misc_cg_charge *to,
+				  struct misc_cg_charge *from,
+				  struct misc_cg *cg)
+{
+	struct misc_cg_res *res = from->res;
+	struct misc_cg_counter *src = misc_cg_counter(res, from->cg);
+	struct misc_cg_counter *dst = misc_cg_counter(res, cg);
+	struct misc_cg_refusal refusal = {};
+	struct misc_cg_counter *end;
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&res->lock, flags);
+	end = misc_cg_common_ancestor(src, dst);
+	ret = misc_cg_add(res, dst, end, from->amount, &refusal);
+	if (!ret)
+		misc_cg_sub(res, src, end, from->amount);
+	spin_unlock_irqrestore(&res->lock, flags);
+
+	if (ret) {
+		misc_cg_report_refusal(res, dst, from->amount, &refusal);
+		put_misc_cg(cg);
+		return ret;
+	}
+	*to = (struct misc_cg_charge){ res, cg, from->amount };
+	put_misc_cg(from->cg);
+	*from = (struct misc_cg_charge){};
+	return 0;
+}
+
+/**
+ * misc_cg_charge_move_current - move a charge to the cgroup of the current task
+ * @to: an empty charge, which gets what @from holds
+ * @from: the charge to move; if it is empty, nothing is done
+ *
+ * Usage changes only below the lowest common ancestor of both cgroups, and
+ * only the levels that gain are asked: a full ancestor of both does not
+ * matter, nor does the host's capacity.  It works as well when the source
+ * cgroup has been removed or the resource unregistered.
+ *
+ * Context: Process context.  Does not sleep, allocates nothing.
+ * Return: 0 and @from is empty; -EBUSY if the max of a level that would gain
+ * refuses, and both charges are as before; -EINVAL, with a warning, if @to is
+ * not empty.
+ */
+int misc_cg_charge_move_current(struct misc_cg_charge *to,
+				struct misc_cg_charge *from)
+{
+	if (!from->cg)
+		return 0;
+	if (WARN_ONCE(to->cg, "%s: moving to a charge that is not empty\n",
+		      to->res->name))
+		return -EINVAL;
+	return misc_cg_charge_move_to(to, from, get_current_misc_cg());
+}
+EXPORT_SYMBOL_GPL(misc_cg_charge_move_current);
+
+/*
+ * Cgroups and resources come and go
+ */
+
+static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
+{
+	struct misc_cg_counter *counter = kzalloc(sizeof(*counter), GFP_KERNEL);
+
+	if (!counter)
+		return -ENOMEM;
+
+	counter->parent = cg->parent ? cg->parent->counters[i] : NULL;
+	counter->cg = cg;
+	counter->max = MISC_CG_UNLIMITED;
+	cg->counters[i] = counter;
+	return 0;
+}
+
+static void misc_cg_counter_free(struct misc_cg *cg, unsigned int i)
+{
+	kfree(cg->counters[i]);
+	cg->counters[i] = NULL;
+}
+
+static void misc_cg_free(struct misc_cg *cg)
+{
+	unsigned int i;
+
+	for (i = 0; i < MISC_CG_RES_MAX; i++)
+		misc_cg_counter_free(cg, i);
+	if (cg != &misc_cg_root)
+		kfree(cg);
+}
+
+static struct cgroup_subsys_state *
+misc_cg_css_alloc(struct cgroup_subsys_state *parent)
+{
+	struct misc_cg *cg = &misc_cg_root;
+	unsigned int i;
+	int ret = 0;
+
+	if (parent) {
+		cg = kzalloc(sizeof(*cg), GFP_KERNEL);
+		if (!cg)
+			return ERR_PTR(-ENOMEM);
+		cg->parent = css_misc(parent);
+	}
+
+	mutex_lock(&misc_cg_mutex);
+	for (i = 0; i < misc_cg_nr_resources && !ret; i++)
+		ret = misc_cg_counter_alloc(cg, i);
+	if (!ret)
+		list_add_tail(&cg->node, &misc_cg_list);
+	mutex_unlock(&misc_cg_mutex);
+
+	if (ret) {
+		misc_cg_free(cg);
+		return ERR_PTR(ret);
+	}
+	return &cg->css;
+}
+
+static void misc_cg_css_free(struct cgroup_subsys_state *css)
+{
+	struct misc_cg *cg = css_misc(css);
+
+	mutex_lock(&misc_cg_mutex);
+	list_del(&cg->node);
+	mutex_unlock(&misc_cg_mutex);
+	misc_cg_free(cg);
+}
+
+static bool misc_cg_name_valid(const char *name)
+{
+	size_t len;
+
+	if (!name)
+		return false;
+	len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+	return len && len < MISC_CG_NAME_LEN && !name[len];
+}
+
+/* Makes the slot and the counters of a name that was never registered. */
+static struct misc_cg_res *misc_cg_res_create(const char *name)
+{
+	unsigned int i = misc_cg_nr_resources;
+	struct misc_cg_res *res;
+	struct misc_cg *cg;
+
+	lockdep_assert_held(&misc_cg_mutex);
+
+	if (i == MISC_CG_RES_MAX)
+		return ERR_PTR(-ENOSPC);
+
+	list_for_each_entry(cg, &misc_cg_list, node) {
+		if (!misc_cg_counter_alloc(cg, i))
+			continue;
+		list_for_each_entry(cg, &misc_cg_list, node)
+			misc_cg_counter_free(cg, i);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	res = &misc_cg_resources[i];
+	strscpy(res->name, name, sizeof(res->name));
+	spin_lock_init(&res->lock);
+	/* Pairs with the acquire in misc_cg_res_end(). */
+	smp_store_release(&misc_cg_nr_resources, i + 1);
+	return res;
+}
+
+/**
+ * misc_cg_res_register - register a resource
+ * @name: its name in the misc.* files, 1 to 31 characters of [a-z0-9_]; copied
+ * @capacity: how much of it the host has, in units of the resource
+ *
+ * A name that was registered before comes back with all limits, peaks and
+ * events; what is still charged from then counts against the new capacity.
+ *
+ * Context: Process context, may sleep.
+ * Return: The resource, to be returned with misc_cg_res_unregister().  NULL
+ * without CONFIG_CGROUP_MISC, which every function here takes and grants
+ * everything.  ERR_PTR: -EINVAL for a bad name; -EEXIST if it is registered;
+ * -ENOSPC if 64 other names have been; -ENOMEM.
+ */
+struct misc_cg_res *misc_cg_res_register(const char *name, u64 capacity)
+{
+	struct misc_cg_res *res;
+
+	if (!misc_cg_name_valid(name))
+		return ERR_PTR(-EINVAL);
+
+	mutex_lock(&misc_cg_mutex);
+	res = misc_cg_res_find(name);
+	if (!res)
+		res = misc_cg_res_create(name);
+	if (!IS_ERR(res)) {
+		spin_lock_irq(&res->lock);
+		if (!res->registered) {
+			res->registered = true;
+			res->capacity = capacity;
+			spin_unlock_irq(&res->lock);
+		} else {
+			spin_unlock_irq(&res->lock);
+			res = ERR_PTR(-EEXIST);
+		}
+	}
+	mutex_unlock(&misc_cg_mutex);
+	return res;
+}
+EXPORT_SYMBOL_GPL(misc_cg_res_register);
+
+/**
+ * misc_cg_res_unregister - withdraw a resource
+ * @res: what misc_cg_res_register() returned; may be NULL or an error pointer
+ *
+ * No charge is granted from here on.  Charges still outstanding are logged,
+ * stay counted, and can be released and moved as before.
+ *
+ * Context: As misc_cg_try_charge().
+ */
+void misc_cg_res_unregister(struct misc_cg_res *res)
+{
+	unsigned long flags;
+	bool registered;
+	u64 usage;
+
+	if (IS_ERR_OR_NULL(res))
+		return;
+
+	spin_lock_irqsave(&res->lock, flags);
+	registered = res->registered;
+	res->registered = false;
+	res->capacity = 0;
+	usage = misc_cg_counter(res, &misc_cg_root)->usage;
+	spin_unlock_irqrestore(&res->lock, flags);
+
+	if (WARN_ONCE(!registered, "%s: not registered\n", res->name))
+		return;
+	if (usage)
+		pr_warn("%s: unregistered with %llu in use\n", res->name, usage);
+}
+EXPORT_SYMBOL_GPL(misc_cg_res_unregister);
+
+/**
+ * misc_cg_res_set_capacity - the host has more or less of a resource
+ * @res: a registered resource; may be NULL or an error pointer
+ * @capacity: how much the host has now, in units of the resource
+ *
+ * Less than what is in use takes nothing away: charges are refused until
+ * enough has been returned.
+ *
+ * Context: As misc_cg_try_charge().
+ */
+void misc_cg_res_set_capacity(struct misc_cg_res *res, u64 capacity)
+{
+	unsigned long flags;
+	bool registered;
+
+	if (IS_ERR_OR_NULL(res))
+		return;
+
+	spin_lock_irqsave(&res->lock, flags);
+	registered = res->registered;
+	if (registered)
+		res->capacity = capacity;
+	spin_unlock_irqrestore(&res->lock, flags);
+
+	WARN_ONCE(!registered, "%s: not registered\n", res->name);
+}
+EXPORT_SYMBOL_GPL(misc_cg_res_set_capacity);
+
+/*
+ * Files
+ */
+
+/* One consistent view of a resource in a cgroup. */
+struct misc_cg_view {
+	u64 capacity;
+	u64 effective_max;
+	struct misc_cg_counter counter;
+};
+
+static struct misc_cg_view misc_cg_view(struct misc_cg_res *res,
+					struct misc_cg *cg)
+{
+	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+	struct misc_cg_view view;
+
+	spin_lock_irq(&res->lock);
+	view.capacity = res->capacity;
+	view.effective_max = res->capacity;
+	view.counter = *counter;
+	for (; counter; counter = counter->parent)
+		view.effective_max = min(view.effective_max, counter->max);
+	spin_unlock_irq(&res->lock);
+	return view;
+}
+
+/* cftype.private of the files. */
+enum {
+	MISC_CG_CAPACITY,
+	MISC_CG_CURRENT,
+	MISC_CG_PEAK,
+	MISC_CG_MAX,
+	MISC_CG_MAX_EFFECTIVE,
+	MISC_CG_EVENTS,
+	MISC_CG_EVENTS_LOCAL,
+};
+
+/* What is in use or has happened is shown even when the capacity is gone. */
+static void misc_cg_show_count(struct seq_file *sf, struct misc_cg_res *res,
+			       const char *suffix, u64 count, u64 capacity)
+{
+	if (count || capacity)
+		seq_printf(sf, "%s%s %llu\n", res->name, suffix, count);
+}
+
+/* What can be had is shown while there is any. */
+static void misc_cg_show_limit(struct seq_file *sf, struct misc_cg_res *res,
+			       u64 limit, u64 capacity)
+{
+	if (capacity)
+		seq_printf(sf, "%s %llu\n", res->name, limit);
+}
+
+static int misc_cg_show(struct seq_file *sf, void *v)
+{
+	struct misc_cg *cg = css_misc(seq_css(sf));
+	struct misc_cg_res *res;
+
+	for (res = misc_cg_resources; res < misc_cg_res_end(); res++) {
+		struct misc_cg_view view = misc_cg_view(res, cg);
+		struct misc_cg_counter *counter = &view.counter;
+		u64 capacity = view.capacity;
+
+		switch (seq_cft(sf)->private) {
+		case MISC_CG_CAPACITY:
+			misc_cg_show_limit(sf, res, capacity, capacity);
+			break;
+		case MISC_CG_CURRENT:
+			misc_cg_show_count(sf, res, "", counter->usage,
+					   capacity);
+			break;
+		case MISC_CG_PEAK:
+			misc_cg_show_count(sf, res, "", counter->peak,
+					   capacity);
+			break;
+		case MISC_CG_MAX:
+			if (counter->max != MISC_CG_UNLIMITED)
+				misc_cg_show_limit(sf, res, counter->max,
+						   capacity);
+			else if (capacity)
+				seq_printf(sf, "%s max\n", res->name);
+			break;
+		case MISC_CG_MAX_EFFECTIVE:
+			misc_cg_show_limit(sf, res, view.effective_max,
+					   capacity);
+			break;
+		case MISC_CG_EVENTS:
+			misc_cg_show_count(sf, res, ".max", counter->nr_max,
+					   capacity);
+			break;
+		case MISC_CG_EVENTS_LOCAL:
+			misc_cg_show_count(sf, res, ".max",
+					   counter->nr_max_local, capacity);
+			misc_cg_show_count(sf, res, ".alloc_fail",
+					   counter->nr_alloc_fail, capacity);
+			break;
+		}
+	}
+	return 0;
+}
+
+/* Limits that one write to misc.max sets. */
+struct misc_cg_limits {
+	DECLARE_BITMAP(set, MISC_CG_RES_MAX);
+	u64 max[MISC_CG_RES_MAX];
+};
+
+/* "NAME VALUE", with blanks around either. */
+static int misc_cg_parse_limit(char *line, struct misc_cg_limits *limits)
+{
+	struct misc_cg_res *res;
+	char *name, *value;
+	unsigned int i;
+
+	value = strim(line);
+	name = strsep(&value, " \t");
+	if (!value)
+		return -EINVAL;
+	value = skip_spaces(value);
+
+	res = misc_cg_res_find(name);
+	if (!res)
+		return -EINVAL;
+	i = misc_cg_index(res);
+	if (__test_and_set_bit(i, limits->set))
+		return -EINVAL;
+
+	if (!strcmp(value, "max")) {
+		limits->max[i] = MISC_CG_UNLIMITED;
+		return 0;
+	}
+	return kstrtou64(value, 0, &limits->max[i]);
+}
+
+static ssize_t misc_cg_max_write(struct kernfs_open_file *of, char *buf,
+				 size_t nbytes, loff_t off)
+{
+	struct misc_cg *cg = css_misc(of_css(of));
+	struct misc_cg_limits limits = {};
+	unsigned int i;
+	char *line;
+	int ret;
+
+	/* All lines are read before the first limit is set. */
+	buf = strim(buf);
+	do {
+		line = strsep(&buf, "\n");
+		ret = misc_cg_parse_limit(line, &limits);
+		if (ret)
+			return ret;
+	} while (buf);
+
+	for_each_set_bit(i, limits.set, MISC_CG_RES_MAX) {
+		struct misc_cg_res *res = &misc_cg_resources[i];
+
+		spin_lock_irq(&res->lock);
+		misc_cg_counter(res, cg)->max = limits.max[i];
+		spin_unlock_irq(&res->lock);
+	}
+	return nbytes;
+}
+
+static struct cftype misc_cg_files[] = {
+	{
+		.name = "capacity",
+		.private = MISC_CG_CAPACITY,
+		.seq_show = misc_cg_show,
+	},
+	{
+		.name = "current",
+		.private = MISC_CG_CURRENT,
+		.seq_show = misc_cg_show,
+	},
+	{
+		.name = "peak",
+		.private = MISC_CG_PEAK,
+		.seq_show = misc_cg_show,
+	},
+	{
+		.name = "max",
+		.private = MISC_CG_MAX,
+		.flags = CFTYPE_NOT_ON_ROOT,
+		.seq_show = misc_cg_show,
+		.write = misc_cg_max_write,
+	},
+	{
+		.name = "max.effective",
+		.private = MISC_CG_MAX_EFFECTIVE,
+		.flags = CFTYPE_NOT_ON_ROOT,
+		.seq_show = misc_cg_show,
+	},
+	{
+		.name = "events",
+		.private = MISC_CG_EVENTS,
+		.flags = CFTYPE_NOT_ON_ROOT,
+		.file_offset = offsetof(struct misc_cg, events_file),
+		.seq_show = misc_cg_show,
+	},
+	{
+		.name = "events.local",
+		.private = MISC_CG_EVENTS_LOCAL,
+		.flags = CFTYPE_NOT_ON_ROOT,
+		.file_offset = offsetof(struct misc_cg, events_local_file),
+		.seq_show = misc_cg_show,
+	},
+	{}
+};
+
+struct cgroup_subsys misc_cgrp_subsys = {
+	.css_alloc = misc_cg_css_alloc,
+	.css_free = misc_cg_css_free,
+	.legacy_cftypes = misc_cg_files,
+	.dfl_cftypes = misc_cg_files,
+};
+
+#ifdef CONFIG_CGROUP_MISC_KUNIT_TEST
+#include "tests/misc_kunit.c"
+#endif
