@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Fetches sources from Debian and unpacks them into the cache.
+#
+#   fetch.sh linux BASE      $cache/BASE/source, the pristine kernel tree
+#   fetch.sh qemu            $cache/qemu/source, QEMU as Debian patched it
+#
+# What is in place under its final name is whole: everything is made beside it and renamed.
+
+. "$(dirname "$0")/lib.sh"
+
+# The mirror that this machine uses for Debian itself, whatever its suite is.
+mirror() {
+	# shellcheck disable=SC2016 # apt expands it
+	apt-get indextargets --format '$(REPO_URI)' \
+		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1
+}
+
+# apt_suite SUITE ARGS...: apt-get with a configuration of its own for that suite, so that a
+# suite that this machine has no entry for changes nothing in /etc.
+apt_suite() {
+	local dir=$cache/apt/$1 suite=$1 uri
+	shift
+	uri=$(mirror)
+	[ -n "$uri" ] || die "apt knows no Debian mirror: 'apt-get indextargets' lists no archive labelled Debian"
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	printf '%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
+		deb "$uri" "$suite" deb-src "$uri" "$suite" >"$dir/sources.list"
+	apt-get -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=- \
+		-o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" "$@"
+}
+
+linux() {
+	local base=$1 tmp=$cache/$1/tmp.$$
+	[ -d "$cache/$base/source" ] && return
+	need xz-utils
+	room_for 12
+	exclusive "fetch-linux-$base"
+	[ -d "$cache/$base/source" ] && return
+	rm -rf "$cache/$base"/tmp.*
+	mkdir -p "$tmp"
+	cd "$tmp"
+	apt-cache show "linux-source-$base" >/dev/null 2>&1 || step "apt-get update" apt-update apt_get_update
+	step "fetch linux-source-$base" "fetch-linux-$base" apt-get download "linux-source-$base"
+	step "unpack linux-source-$base" "unpack-linux-$base" unpack_linux
+	mv source "$cache/$base/source"
+	rm -rf "$tmp"
+}
+
+unpack_linux() {
+	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards --strip-components=3 './usr/src/*.tar.xz'
+	mkdir source
+	tar -xf ./*.tar.xz -C source --strip-components=1
+}
+
+apt_get_update() {
+	if [ "$(id -u)" = 0 ]; then apt-get update; else sudo apt-get update; fi
+}
+
+qemu() {
+	local tmp=$cache/qemu/tmp.$$
+	[ -d "$cache/qemu/source" ] && return
+	need dpkg-dev debian-archive-keyring
+	room_for 12
+	exclusive fetch-qemu
+	[ -d "$cache/qemu/source" ] && return
+	rm -rf "$cache/qemu"/tmp.*
+	mkdir -p "$tmp"
+	cd "$tmp"
+	step "read the package lists of bookworm" apt-bookworm apt_suite bookworm update
+	step "fetch QEMU's source" fetch-qemu apt_suite bookworm --download-only source qemu
+	step "unpack QEMU's source" unpack-qemu dpkg-source --extract ./*.dsc source
+	mv source "$cache/qemu/source"
+	rm -rf "$tmp"
+}
+
+case ${1-} in
+linux) linux "$2" ;;
+qemu) qemu ;;
+*) die "usage: fetch.sh linux BASE | qemu" ;;
+esac

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Creates SEV VMs, as a VMM does, and holds them until it is killed.
+ *
+ *	sev-vm [-e] COUNT
+ *
+ * -e makes them SEV-ES VMs.  One line a VM says what came of it; it stops at
+ * the first that is refused.  "holding N" is the last line.  On SIGUSR1 it
+ * moves its first VM's encryption context to a new VM, as an upgrade of the
+ * VMM on the same host does; "moved" or the error says what came of it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int kvm, sev;
+
+static int create_vm(void)
+{
+	int vm = ioctl(kvm, KVM_CREATE_VM, 0);
+
+	if (vm < 0) {
+		perror("KVM_CREATE_VM");
+		exit(1);
+	}
+	return vm;
+}
+
+static int sev_init(int vm, int id)
+{
+	struct kvm_sev_cmd cmd = { .id = id, .sev_fd = sev };
+
+	return ioctl(vm, KVM_MEMORY_ENCRYPT_OP, &cmd);
+}
+
+static void move_vm(int *vm)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM,
+		.args[0] = *vm,
+	};
+	int new = create_vm();
+
+	if (ioctl(new, KVM_ENABLE_CAP, &cap)) {
+		printf("not moved: %s\n", strerror(errno));
+		close(new);
+		return;
+	}
+	close(*vm);
+	*vm = new;
+	printf("moved\n");
+}
+
+int main(int argc, char **argv)
+{
+	int es = argc == 3 && !strcmp(argv[1], "-e");
+	int count = argc == 2 + es ? atoi(argv[1 + es]) : 0;
+	int vms[64], n, signal;
+	sigset_t move;
+
+	setbuf(stdout, NULL);
+	if (count < 1 || count > 64) {
+		fprintf(stderr, "usage: sev-vm [-e] COUNT, with COUNT 1 to 64\n");
+		return 2;
+	}
+
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	sev = open("/dev/sev", O_RDWR | O_CLOEXEC);
+	if (kvm < 0 || sev < 0) {
+		perror(kvm < 0 ? "/dev/kvm" : "/dev/sev");
+		return 1;
+	}
+
+	sigemptyset(&move);
+	sigaddset(&move, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &move, NULL);
+
+	for (n = 0; n < count; n++) {
+		vms[n] = create_vm();
+		if (sev_init(vms[n], es ? KVM_SEV_ES_INIT : KVM_SEV_INIT)) {
+			printf("VM %d: refused: %s\n", n + 1, strerror(errno));
+			close(vms[n]);
+			break;
+		}
+		printf("VM %d: created\n", n + 1);
+	}
+	printf("holding %d\n", n);
+
+	while (!sigwait(&move, &signal))
+		if (n)
+			move_vm(&vms[0]);
+	return 0;
+}

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# What every script of the rig starts with: where things are, how long work
+# is shown, how a mistake is reported, how two runs stay out of each other's way.
+
+set -euo pipefail
+export LC_ALL=C
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034 # for those who source this
+rig=$top/rig
+build=$top/build
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/misc-cgroup
+mkdir -p "$build" "$cache" || exit 1
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# need NAME...: Debian packages, installed if they are missing.
+need() {
+	local missing=() p sudo=
+	for p; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] ||
+			missing+=("$p")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		sudo=sudo
+		command -v sudo >/dev/null ||
+			die "need root or sudo to install: ${missing[*]}"
+	fi
+	exclusive apt-install
+	step "apt-get update" apt-update $sudo apt-get update
+	step "install ${missing[*]}" apt-install \
+		$sudo env DEBIAN_FRONTEND=noninteractive \
+		apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${missing[@]}"
+	release apt-install
+}
+
+# exclusive NAME / release NAME: a lock that ends with the process at the latest.
+declare -A lock_fd
+exclusive() {
+	local fd
+	mkdir -p "$cache/lock"
+	exec {fd}>"$cache/lock/$1"
+	if ! flock -n "$fd"; then
+		echo "waiting for another run that holds $1 ..."
+		flock "$fd"
+	fi
+	lock_fd[$1]=$fd
+}
+
+release() {
+	local fd=${lock_fd[$1]}
+	exec {fd}>&-
+	unset "lock_fd[$1]"
+}
+
+# step WHAT LOG COMMAND...: runs it with its output in build/log/LOG.log, and shows
+# that it is alive: on a terminal the latest line of the log, else one line a minute.
+step() {
+	local what=$1 log=$build/log/$2.log start=$SECONDS pid fd rc=0 said=$SECONDS
+	shift 2
+	mkdir -p "$build/log"
+	echo "$what ... (log: ${log#"$PWD"/})"
+	# The child must not keep our locks beyond our own life.
+	(
+		for fd in "${lock_fd[@]}"; do exec {fd}>&-; done
+		"$@"
+	) </dev/null >"$log" 2>&1 &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.2
+		if [ -t 1 ] && [ $((SECONDS - said)) -ge 1 ]; then
+			said=$SECONDS
+			printf '\r\033[K  %ds %.70s' $((SECONDS - start)) "$(tail -n 1 "$log" | tr -cd '[:print:]')"
+		elif [ ! -t 1 ] && [ $((SECONDS - said)) -ge 60 ]; then
+			said=$SECONDS
+			printf '  %ds %.90s\n' $((SECONDS - start)) "$(tail -n 1 "$log" | tr -cd '[:print:]')"
+		fi
+	done
+	wait "$pid" || rc=$?
+	[ -t 1 ] && printf '\r\033[K'
+	[ "$rc" = 0 ] && return 0
+	tail -n 15 "$log" >&2
+	if grep -q 'No space left on device' "$log"; then
+		die "$what: the disk is full; $cache needs about 12 GB, see $log"
+	elif grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Network is unreachable' "$log"; then
+		die "$what: no network, the Debian mirror cannot be reached; see $log"
+	fi
+	die "$what: failed (exit status $rc), see $log"
+}
+
+# room_for GB: refuses to start what would fill the disk.
+room_for() {
+	local free
+	free=$(df --output=avail -B 1G "$cache" | tail -n 1)
+	[ "$free" -ge "$1" ] || die "$cache has ${free} GB free, this needs about $1 GB"
+}

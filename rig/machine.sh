@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Boots the test machine: an emulated SEV host (see rig/qemu) under TCG.
+#
+#   machine.sh [options] KERNEL_FOLDER INITRD
+#
+#   KERNEL_FOLDER     with bzImage and modules.cpio, as kernel.sh leaves it
+#   --run SCRIPT      INITRD is ours: run /rig/SCRIPT in it. Its output is ours, the kernel's log goes
+#                     to a file; exit as it exits. Without this, the console is on standard output.
+#   --shell           the same with a prompt on this terminal
+#   --limit SECONDS   how long until it must have powered off (default 600)
+#   --name NAME       names the logs (default: SCRIPT or "boot")
+#   --no-firmware     the PSP refuses INIT: no SEV platform
+
+. "$(dirname "$0")/lib.sh"
+
+limit=600 script='' name=boot shell='' psp=amd-psp
+while [ $# -gt 2 ]; do
+	case $1 in
+	--run) script=$2 name=${2%% *}; shift 2 ;;
+	--limit) limit=$2; shift 2 ;;
+	--name) name=$2; shift 2 ;;
+	--shell) shell=y; shift ;;
+	--no-firmware) psp=$psp,init-fails=on; shift ;;
+	*) die "machine.sh: $1: unknown option" ;;
+	esac
+done
+kernel=$1 initrd=$2
+[ -r "$initrd" ] || die "INITRD=$initrd: no such file, or not readable"
+[ -f "$kernel/bzImage" ] || die "$kernel/bzImage is missing: build it with rig/kernel.sh"
+
+need qemu-system-data seabios
+qemu=$("$rig/qemu/build.sh" --path)
+
+dir=$kernel/$name
+rm -rf "$dir"
+mkdir -p "$dir"
+console=$dir/console.log log=$dir/kernel.log
+# The modules come first, so that a file of the same name in INITRD wins.
+cat "$kernel/modules.cpio" "$initrd" >"$dir/initrd"
+
+# ASIDs 6 to 15 for SEV, 1 to 5 for SEV-ES: few enough to run out of.
+cpu=EPYC-Milan,+svm,+npt,+nrip-save,+decodeassists,+flushbyasid,+lbrv,phys-bits=48
+cpu+=,sev-max-asid=15,sev-min-asid=6
+# shellcheck disable=SC2054 # the commas are QEMU's
+args=(-L /usr/share/seabios -L /usr/share/qemu
+	-accel tcg,thread=multi -machine q35 -smp 2 -m 2048 -cpu "$cpu"
+	-nodefaults -nographic -no-reboot -device "$psp"
+	-kernel "$kernel/bzImage" -initrd "$dir/initrd")
+
+if [ -n "$shell" ]; then
+	echo "Ctrl-A x ends the machine; so does poweroff -f."
+	exec "$qemu" "${args[@]}" -serial mon:stdio -append "console=ttyS0 panic=-1 quiet"
+fi
+
+if [ -n "$script" ]; then
+	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 panic=-1 rig.run=$script")
+else
+	log=$console
+	args+=(-serial stdio -append "console=ttyS0 panic=-1")
+fi
+
+# One line that says what went wrong, the end of the log, where the rest is.
+failed() {
+	tail -n 20 "$log" | tr -d '\r' >&2
+	die "$*; see $log"
+}
+
+mkfifo "$dir/stdio"
+tee "$console" <"$dir/stdio" &
+timeout --kill-after=5 "$limit" "$qemu" "${args[@]}" </dev/null >"$dir/stdio" 2>"$dir/qemu.log" &
+machine=$!
+trap 'kill $machine 2>/dev/null; rm -f "$dir/initrd" "$dir/stdio"' EXIT
+trap 'exit 130' INT TERM
+quiet=0 size=0
+while kill -0 "$machine" 2>/dev/null; do
+	sleep 0.2
+	now=$(stat -c %s "$console")
+	if [ "$now" != "$size" ]; then
+		size=$now quiet=$SECONDS
+	elif [ $((SECONDS - quiet)) -ge 60 ]; then
+		quiet=$SECONDS
+		echo "  ${SECONDS}s of $limit: the machine is running, its kernel's log is $log" >&2
+	fi
+done
+rc=0
+wait "$machine" || rc=$?
+wait
+tr -d '\r' <"$log" >"$dir/log.tmp" && mv "$dir/log.tmp" "$log"
+
+if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+	failed "the machine did not power off within $limit s"
+elif grep -q 'Kernel panic' "$log"; then
+	failed "the kernel panicked: $(grep -m 1 -o 'Kernel panic.*' "$log")"
+elif [ "$rc" != 0 ]; then
+	cat "$dir/qemu.log" >&2
+	die "QEMU failed (exit status $rc); see $dir/qemu.log"
+elif [ -n "$script" ]; then
+	rc=$(sed -n "s/.*rig: .* ended with status //p" "$log")
+	[ -n "$rc" ] || failed "the machine stopped before $script ended"
+	exit "$rc"
+fi
