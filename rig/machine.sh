@@ -45,7 +45,7 @@ cpu+=,sev-max-asid=15,sev-min-asid=6
 # shellcheck disable=SC2054 # the commas are QEMU's
 args=(-L /usr/share/seabios -L /usr/share/qemu
 	-accel tcg,thread=multi -machine q35 -smp 2 -m 2048 -cpu "$cpu"
-	-nodefaults -nographic -no-reboot -device "$psp"
+	-nodefaults -display none -no-reboot -device "$psp"
 	-kernel "$kernel/bzImage" -initrd "$dir/initrd")
 
 if [ -n "$shell" ]; then
@@ -54,7 +54,7 @@ if [ -n "$shell" ]; then
 fi
 
 if [ -n "$script" ]; then
-	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 panic=-1 rig.run=$script")
+	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 panic=-1 run=$script")
 else
 	log=$console
 	args+=(-serial stdio -append "console=ttyS0 panic=-1")

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Puts Debian's own QEMU and OVMF into a folder for initrd.sh, with a small Linux to boot as an SEV
+# guest inside the test machine.
+#
+#   guest-qemu.sh FOLDER BZIMAGE
+
+. "$(dirname "$0")/lib.sh"
+
+[ $# = 2 ] || die "usage: guest-qemu.sh FOLDER BZIMAGE"
+folder=$1 kernel=$2
+need qemu-system-x86 ovmf busybox-static cpio
+
+rm -rf "$folder"
+mkdir -p "$folder/lib" "$folder/qemu"
+qemu=/usr/bin/qemu-system-x86_64
+cp "$qemu" /usr/share/OVMF/OVMF_CODE.fd "$folder/qemu/"
+cp /usr/share/qemu/{kvmvapic.bin,linuxboot_dma.bin} "$folder/qemu/"
+# Every library, and the loader that all of it is started with.
+ldd "$qemu" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | xargs -I{} cp -L {} "$folder/lib/"
+strip "$folder"/lib/* "$folder/qemu/qemu-system-x86_64" 2>/dev/null || true
+
+root=$(mktemp -d "$build/inner.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+mkdir -p "$root/bin" "$root/proc"
+cp /bin/busybox "$root/bin/"
+ln -s busybox "$root/bin/sh"
+cp "$rig/guest/sev-guest-init" "$root/init"
+(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$folder/qemu/initrd"
+cp "$kernel" "$folder/qemu/bzImage"
