@@ -10,7 +10,7 @@
 #   --shell           the same with a prompt on this terminal
 #   --limit SECONDS   how long until it must have powered off (default 600)
 #   --name NAME       names the logs (default: SCRIPT or "boot")
-#   --no-firmware     the PSP refuses INIT: no SEV platform
+#   --no-platform     the PSP refuses INIT: no SEV platform
 
 . "$(dirname "$0")/lib.sh"
 
@@ -21,7 +21,7 @@ while [ $# -gt 2 ]; do
 	--limit) limit=$2; shift 2 ;;
 	--name) name=$2; shift 2 ;;
 	--shell) shell=y; shift ;;
-	--no-firmware) psp=$psp,init-fails=on; shift ;;
+	--no-platform) psp=$psp,init-fails=on; shift ;;
 	*) die "machine.sh: $1: unknown option" ;;
 	esac
 done

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
 	}
 	if (unshare(CLONE_NEWCGROUP | CLONE_NEWNS) ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    umount2("/sys/fs/cgroup", MNT_DETACH) ||
 	    mount("cgroup", "/sys/fs/cgroup", "cgroup2", 0, NULL)) {
 		perror("in-cgroupns");
 		return 1;

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Reads the results of a run: kunit.py's parser for the tests, splats.sh for the kernel's log, whose
+# splats together are one more failure.
+#
+#   verdict.sh BASE KTAP_FILE KERNEL_LOG
+
+. "$(dirname "$0")/tree.sh"
+
+[ $# = 3 ] || die "usage: verdict.sh BASE KTAP_FILE KERNEL_LOG"
+base=$1 ktap=$2 log=$3
+passed=0 failed=0 skipped=0
+
+summary=$(/usr/bin/python3 -B "$cache/$base/source/tools/testing/kunit/kunit.py" \
+	parse "$ktap") || true
+grep -E '\[(FAILED|CRASHED|SKIPPED|ERROR)\]|^.{11}ERROR' <<<"$summary" || true
+numbers=$(sed -n 's/.*Ran [0-9]* tests: //p' <<<"$summary")
+[ -n "$numbers" ] || die "$ktap: no result of any test in it"
+IFS=', ' read -ra words <<<"$numbers"
+for ((i = 0; i < ${#words[@]}; i += 2)); do
+	case ${words[i]} in
+	passed:) passed=${words[i + 1]} ;;
+	skipped:) skipped=${words[i + 1]} ;;
+	*) failed=$((failed + words[i + 1])) ;;
+	esac
+done
+"$rig/splats.sh" "$log" || failed=$((failed + 1))
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
