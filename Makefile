@@ -3,6 +3,7 @@
 
 BASE ?= 6.12
 CONFIG ?= run
+LIMIT ?= 600
 flavor = $(if $(STOCK),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
@@ -10,11 +11,11 @@ initrd = build/$(BASE)/initrd.cpio
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo 'Variables: BASE=6.12, STOCK=1, CONFIG=run|debug, INITRD=file'
+	@echo 'Variables: BASE=6.12, STOCK=1, CONFIG=run|debug, INITRD=file, LIMIT=seconds for boot'
 
 run: ## the main job, told and checked, on a machine with SEV and SEV-ES ASIDs
-	@rig/qemu/build.sh
 	@rig/kernel.sh $(BASE) ours run
+	@rig/qemu/build.sh
 	@rig/initrd.sh $(initrd)
 	@rig/machine.sh --run main-job build/$(BASE)/ours-run $(initrd)
 
@@ -25,24 +26,24 @@ defects: ## the known defects of stock: what stock does, what ours does
 	@rig/defects.sh $(BASE)
 
 guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is refused
-	@rig/qemu/build.sh
 	@rig/kernel.sh $(BASE) $(flavor) run
+	@rig/qemu/build.sh
 	@rig/guest-qemu.sh build/$(BASE)/guest-qemu build/$(BASE)/$(flavor)-run/bzImage
 	@rig/initrd.sh $(initrd) build/$(BASE)/guest-qemu
 	@rig/machine.sh --run sev-guest build/$(BASE)/$(flavor)-run $(initrd)
 
 shell: ## a prompt in the test machine (STOCK=1, CONFIG=debug)
-	@rig/qemu/build.sh
 	@rig/kernel.sh $(BASE) $(flavor) $(CONFIG)
+	@rig/qemu/build.sh
 	@rig/initrd.sh $(initrd)
 	@rig/machine.sh --shell build/$(BASE)/$(flavor)-$(CONFIG) $(initrd)
 
 boot: ## boot INITRD=file.cpio instead of ours, console on stdout, until it powers off (STOCK=1, CONFIG=debug)
 	@[ -n "$(INITRD)" ] || { echo 'error: say what to boot: make boot INITRD=file.cpio' >&2; exit 1; }
 	@[ -r "$(INITRD)" ] || { echo 'error: INITRD=$(INITRD): no such file, or not readable' >&2; exit 1; }
-	@rig/qemu/build.sh
 	@rig/kernel.sh $(BASE) $(flavor) $(CONFIG)
-	@rig/machine.sh build/$(BASE)/$(flavor)-$(CONFIG) $(INITRD)
+	@rig/qemu/build.sh
+	@rig/machine.sh --limit $(LIMIT) build/$(BASE)/$(flavor)-$(CONFIG) $(INITRD)
 
 clean: ## remove build/; the cache stays
 	@rm -rf build

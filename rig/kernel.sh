@@ -13,10 +13,13 @@
 base=$1 flavor=$2 config=$3
 out=$build/$base/$flavor-$config
 
+configs="run debug"
+case " $configs " in
+*" $config "*) ;;
+*) die "CONFIG=$config: unknown configuration; there are: $configs" ;;
+esac
 fragments=("$rig/kernel/run.config")
 [ "$config" = run ] || fragments+=("$rig/kernel/$config.config")
-[ -f "${fragments[-1]}" ] ||
-	die "CONFIG=$config: no such configuration; there are: $(cd "$rig/kernel" && echo ./*.config | sed 's,\./,,g; s,\.config,,g')"
 
 need ccache flex bison bc cpio rsync patch xz-utils zstd kmod libelf-dev libssl-dev gcc make
 

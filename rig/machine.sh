@@ -70,7 +70,7 @@ mkfifo "$dir/stdio"
 tee "$console" <"$dir/stdio" &
 timeout --kill-after=5 "$limit" "$qemu" "${args[@]}" </dev/null >"$dir/stdio" 2>"$dir/qemu.log" &
 machine=$!
-trap 'kill $machine 2>/dev/null; rm -f "$dir/initrd" "$dir/stdio"' EXIT
+trap 'kill $machine 2>/dev/null || true; rm -f "$dir/initrd" "$dir/stdio"' EXIT
 trap 'exit 130' INT TERM
 quiet=0 size=0
 while kill -0 "$machine" 2>/dev/null; do

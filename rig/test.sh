@@ -41,7 +41,7 @@ count "$rig/kunit.sh" "$base"
 "$rig/selftests.sh" "$base"
 rm -rf "$out/test"
 mkdir -p "$out/test"
-cp -r "$out/selftests" "$out/test/selftests"
+cp -r "$out/selftests" "$out/test/tests"
 "$rig/initrd.sh" "$out/test.cpio" "$out/test"
 count in_machine selftests
 count in_machine no-platform --no-platform
