@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Builds the QEMU of the test machine: Debian's, the patches beside this script, and psp.c.
+#
+#   build.sh          builds it, unless it is there already
+#   build.sh --path   prints where it is, or will be
+#
+# The path names what went into it, so that clones with different patches do not meet.
+
+. "$(dirname "$0")/../lib.sh"
+
+here=$rig/qemu
+# Debian's source package that fetch.sh gets follows the suite; patches and psp.c are ours.
+inputs=("$here"/*.patch "$here/psp.c" "$here/build.sh")
+hash=$(cat "${inputs[@]}" | sha256sum | cut -c 1-12)
+binary=$cache/qemu/$hash/qemu-system-x86_64
+
+case ${1-} in
+--path)
+	echo "$binary"
+	exit
+	;;
+'') ;;
+*) die "usage: build.sh [--path]" ;;
+esac
+[ ! -x "$binary" ] || exit 0
+
+"$rig/fetch.sh" qemu
+need libglib2.0-dev libpixman-1-dev ninja-build meson python3-venv flex bison zlib1g-dev libfdt-dev \
+	dpkg-dev gcc pkg-config patch
+room_for 4
+exclusive "build-qemu-$hash"
+[ ! -x "$binary" ] || exit 0
+
+tree=$cache/qemu/$hash.build
+rm -rf "$tree"
+mkdir -p "$tree"
+trap 'rm -rf "$tree"' EXIT
+
+patched() {
+	local p
+	cp -a "$cache/qemu/source/." "$tree"
+	for p in "$here"/*.patch; do
+		echo "${p##*/}"
+		patch --no-backup-if-mismatch -d "$tree" -p1 <"$p" || return
+	done
+	cp "$here/psp.c" "$tree/hw/i386/"
+}
+
+# QEMU looks for meson beside the first python3 in PATH; only Debian's own has it.
+configured() {
+	cd "$tree"
+	mkdir build
+	cd build
+	PATH=/usr/bin:/bin ../configure --target-list=x86_64-softmmu --without-default-features \
+		--enable-tcg --enable-fdt=system --disable-docs --disable-tools --disable-guest-agent \
+		--disable-werror --with-git-submodules=ignore
+}
+
+compiled() {
+	PATH=/usr/bin:/bin ninja -C "$tree/build" qemu-system-x86_64
+	strip -o "$tree/qemu-system-x86_64" "$tree/build/qemu-system-x86_64"
+}
+
+step "patch QEMU" patch-qemu patched
+step "configure QEMU" configure-qemu configured
+step "build QEMU (about 6 minutes on two cores)" build-qemu compiled
+mkdir -p "$(dirname "$binary")"
+mv "$tree/qemu-system-x86_64" "$binary"
