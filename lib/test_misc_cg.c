@@ -107,9 +107,9 @@ static int test_file_charge(struct test_file *f, struct test_res *r, u64 amount)
 {
 	struct misc_cg_charge empty = {};
 
-	/* One file, one charge: a program's mistake, no reason to warn. */
+	/* The call would warn, but this is only a program's mistake. */
 	if (memcmp(&f->charge, &empty, sizeof(empty)))
-		return -EBUSY;
+		return -EINVAL;
 	return misc_cg_charge_current(&f->charge, r ? r->res : NULL, amount);
 }
 
@@ -211,11 +211,17 @@ static struct miscdevice test_device = {
 
 static int __init test_init(void)
 {
-	char *next = resources, *name, *capacity;
+	char *list = kstrdup(resources ?: "", GFP_KERNEL);
+	char *next = list, *name, *capacity;
+	int ret = -ENOMEM;
 	u64 number;
-	int ret;
 
-	while ((name = strsep(&next, ",")) && *name) {
+	if (!list)
+		return ret;
+
+	while ((name = strsep(&next, ","))) {
+		if (!*name)
+			continue;
 		capacity = name;
 		strsep(&capacity, ":");
 		ret = capacity ? kstrtou64(capacity, 0, &number) : -EINVAL;
@@ -229,10 +235,10 @@ static int __init test_init(void)
 	}
 
 	ret = misc_register(&test_device);
-	if (!ret)
-		return 0;
 out:
-	test_res_unregister_all();
+	if (ret)
+		test_res_unregister_all();
+	kfree(list);
 	return ret;
 }
 module_init(test_init);

@@ -18,6 +18,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/cgroup.h>
+#include <linux/cleanup.h>
 #include <linux/export.h>
 #include <linux/misc_cgroup.h>
 #include <linux/mutex.h>
@@ -47,25 +48,29 @@ struct misc_cg_res {
 	u64 capacity;		/* 0 while not registered */
 } ____cacheline_aligned_in_smp;
 
-/* One resource in one cgroup; guarded by the resource's lock. */
+/* One resource in one cgroup. */
 struct misc_cg_counter {
+	/* Never change. */
 	struct misc_cg_counter *parent;		/* NULL in the root cgroup */
 	struct misc_cg *cg;
+	/* Guarded by the resource's lock. */
 	u64 usage;		/* all charges in the subtree */
 	u64 max;		/* never set in the root cgroup */
 	u64 peak;
-	u64 by_amount;		/* charged here by misc_cg_try_charge() */
+	u64 charged_by_amount;	/* here, by misc_cg_try_charge() */
 	u64 nr_max;		/* refusals by max, here and below */
 	u64 nr_max_local;	/* refusals by this max */
 	u64 nr_alloc_fail;	/* refused charges of this very cgroup */
-	unsigned long logged;	/* bit 0: the log has it; atomic */
 };
 
 struct misc_cg {
 	struct cgroup_subsys_state css;
 	/* As css.parent, which is not there yet when a resource may look. */
 	struct misc_cg *parent;
+	unsigned int level;	/* 0 is the root */
 	struct list_head node;
+	/* Resources of which the log has a refusal; atomic. */
+	DECLARE_BITMAP(logged, MISC_CG_RES_MAX);
 	struct cgroup_file events_file;
 	struct cgroup_file events_local_file;
 	struct misc_cg_counter *counters[MISC_CG_RES_MAX];
@@ -74,7 +79,7 @@ struct misc_cg {
 /* Guards the arrival of resources, and of cgroups on the list. */
 static DEFINE_MUTEX(misc_cg_mutex);
 static struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
-/* Published with release once the slot and the counters of its resource are. */
+/* Raised, with release, when the slot and all counters of a new name are there. */
 static unsigned int misc_cg_nr_resources;
 /* All cgroups that have counters, parents before children. */
 static LIST_HEAD(misc_cg_list);
@@ -118,25 +123,16 @@ static struct misc_cg_res *misc_cg_res_find(const char *name)
 
 /* What a refusal was decided on. */
 struct misc_cg_refusal {
-	struct misc_cg_counter *by;	/* NULL: nothing was refused */
+	struct misc_cg_counter *by;
 	u64 usage;
 	u64 limit;
 };
 
-static bool misc_cg_has_room(u64 limit, u64 usage, u64 amount)
+/* The host's capacity is the limit of the root, which is asked last. */
+static u64 misc_cg_limit(struct misc_cg_res *res,
+			 struct misc_cg_counter *counter)
 {
-	return usage <= limit && amount <= limit - usage;
-}
-
-/* The lowest level from @counter up to below @end whose max refuses. */
-static struct misc_cg_counter *
-misc_cg_refusing_max(struct misc_cg_counter *counter,
-		     struct misc_cg_counter *end, u64 amount)
-{
-	for (; counter != end && counter->parent; counter = counter->parent)
-		if (!misc_cg_has_room(counter->max, counter->usage, amount))
-			return counter;
-	return NULL;
+	return counter->parent ? counter->max : res->capacity;
 }
 
 static void misc_cg_count_refusal(struct misc_cg_counter *counter,
@@ -151,36 +147,29 @@ static void misc_cg_count_refusal(struct misc_cg_counter *counter,
 		by->nr_max++;
 }
 
-/*
- * Add @amount to all levels from @counter up to below @end, or to none.
- * A NULL @end is above the root, where the host's capacity is asked as well.
- */
+/* Add @amount to all levels from @counter up to below @end, or to none. */
 static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
 		       struct misc_cg_counter *end, u64 amount,
 		       struct misc_cg_refusal *refusal)
 {
-	struct misc_cg_counter *root = misc_cg_counter(res, &misc_cg_root);
-	struct misc_cg_counter *by;
+	struct misc_cg_counter *c;
 
 	lockdep_assert_held(&res->lock);
 
-	by = misc_cg_refusing_max(counter, end, amount);
-	if (by) {
-		*refusal = (struct misc_cg_refusal){ by, by->usage, by->max };
-	} else if (!end &&
-		   !misc_cg_has_room(res->capacity, root->usage, amount)) {
-		by = root;
-		*refusal = (struct misc_cg_refusal){ by, by->usage,
-						     res->capacity };
-	}
-	if (by) {
-		misc_cg_count_refusal(counter, by);
-		return by == root ? -ENOSPC : -EBUSY;
+	for (c = counter; c != end; c = c->parent) {
+		u64 limit = misc_cg_limit(res, c);
+
+		/* The limit may be below the usage, the sum might wrap. */
+		if (c->usage <= limit && amount <= limit - c->usage)
+			continue;
+		*refusal = (struct misc_cg_refusal){ c, c->usage, limit };
+		misc_cg_count_refusal(counter, c);
+		return c->parent ? -EBUSY : -ENOSPC;
 	}
 
-	for (; counter != end; counter = counter->parent) {
-		counter->usage += amount;
-		counter->peak = max(counter->peak, counter->usage);
+	for (c = counter; c != end; c = c->parent) {
+		c->usage += amount;
+		c->peak = max(c->peak, c->usage);
 	}
 	return 0;
 }
@@ -199,25 +188,25 @@ static void misc_cg_sub(struct misc_cg_res *res, struct misc_cg_counter *counter
  * look, the events files tell the rest.  Tenants choose how many cgroups they
  * make and how often they fail, hence the rate limit over all of them.
  */
-static void misc_cg_log_refusal(struct misc_cg_res *res,
-				struct misc_cg_counter *counter, u64 amount,
-				struct misc_cg_refusal *refusal)
+static noinline void misc_cg_log_refusal(struct misc_cg_res *res,
+					 struct misc_cg_counter *counter,
+					 u64 amount,
+					 struct misc_cg_refusal *refusal)
 {
 	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL,
 				      DEFAULT_RATELIMIT_BURST);
-	bool by_max = refusal->by->parent;
+	struct misc_cg *cg = counter->cg;
 	char path[256];
 
-	if (by_max)
-		counter = refusal->by;
-	if (!counter->parent || test_bit(0, &counter->logged) ||
-	    !__ratelimit(&limit) || test_and_set_bit(0, &counter->logged))
+	if (!__ratelimit(&limit) ||
+	    test_and_set_bit(misc_cg_index(res), cg->logged))
 		return;
 
-	cgroup_path(counter->cg->css.cgroup, path, sizeof(path));
+	cgroup_path(cg->css.cgroup, path, sizeof(path));
 	pr_info("%s: charge of %llu refused, %llu of %s %llu in use, in %s\n",
 		res->name, amount, refusal->usage,
-		by_max ? "max" : "the host's capacity", refusal->limit, path);
+		refusal->by->parent ? "max" : "the host's capacity",
+		refusal->limit, path);
 }
 
 /* The caller's reference to @counter's cgroup pins all its ancestors. */
@@ -226,11 +215,20 @@ static void misc_cg_report_refusal(struct misc_cg_res *res,
 				   struct misc_cg_refusal *refusal)
 {
 	struct misc_cg_counter *by = refusal->by;
+	/* Where the admin has to look. */
+	struct misc_cg_counter *where = by->parent ? by : counter;
 
-	trace_misc_cg_charge_refused(res->name, amount, counter->cg->css.cgroup,
-				     by->cg->css.cgroup, refusal->usage,
-				     refusal->limit);
-	misc_cg_log_refusal(res, counter, amount, refusal);
+	/* The root css is given another cgroup when misc goes to v1 or back. */
+	rcu_read_lock();
+	trace_misc_cg_charge_refused(res->name, amount,
+				     READ_ONCE(counter->cg->css.cgroup),
+				     READ_ONCE(by->cg->css.cgroup),
+				     refusal->usage, refusal->limit);
+	rcu_read_unlock();
+
+	if (where->parent &&
+	    !test_bit(misc_cg_index(res), where->cg->logged))
+		misc_cg_log_refusal(res, where, amount, refusal);
 
 	cgroup_file_notify(&counter->cg->events_local_file);
 	if (by != counter)
@@ -243,7 +241,7 @@ static int misc_cg_charge(struct misc_cg_res *res, struct misc_cg *cg,
 			  u64 amount, bool by_amount)
 {
 	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
-	struct misc_cg_refusal refusal = {};
+	struct misc_cg_refusal refusal;
 	unsigned long flags;
 	int ret = -ENODEV;
 
@@ -251,10 +249,10 @@ static int misc_cg_charge(struct misc_cg_res *res, struct misc_cg *cg,
 	if (res->registered)
 		ret = misc_cg_add(res, counter, NULL, amount, &refusal);
 	if (!ret && by_amount)
-		counter->by_amount += amount;
+		counter->charged_by_amount += amount;
 	spin_unlock_irqrestore(&res->lock, flags);
 
-	if (refusal.by)
+	if (ret == -EBUSY || ret == -ENOSPC)
 		misc_cg_report_refusal(res, counter, amount, &refusal);
 	return ret;
 }
@@ -270,8 +268,8 @@ static int misc_cg_charge(struct misc_cg_res *res, struct misc_cg *cg,
  * an owner that holds one charge uses misc_cg_charge_current().
  *
  * Context: Any in which a spinlock_t may be taken with interrupts saved; not
- * NMI, not under raw, scheduler or workqueue locks; on PREEMPT_RT not in hard
- * interrupts.  Allocates nothing.
+ * NMI, not under raw, scheduler, workqueue or waitqueue locks, as a refusal
+ * wakes pollers; on PREEMPT_RT not in hard interrupts.  Allocates nothing.
  * Return: 0 and the amount is charged to @cg and all its ancestors;
  * -EBUSY if the max of @cg or of an ancestor refuses; -ENOSPC if the host's
  * capacity does; -ENODEV if @res is not registered; -EINVAL if @cg is NULL or
@@ -287,6 +285,17 @@ int misc_cg_try_charge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 }
 EXPORT_SYMBOL_GPL(misc_cg_try_charge);
 
+static noinline void misc_cg_warn_uncharge(struct misc_cg_res *res,
+					   struct misc_cg *cg, u64 amount,
+					   u64 charged)
+{
+	char path[256];
+
+	cgroup_path(cg->css.cgroup, path, sizeof(path));
+	WARN_ONCE(1, "%s: uncharging %llu where %llu are charged, in %s\n",
+		  res->name, amount, charged, path);
+}
+
 /**
  * misc_cg_uncharge - return an amount that misc_cg_try_charge() charged
  * @res: the resource, registered or not; may be NULL or an error pointer
@@ -295,7 +304,7 @@ EXPORT_SYMBOL_GPL(misc_cg_try_charge);
  *	fine
  *
  * More than misc_cg_try_charge() has charged to this very cgroup is refused:
- * it warns once and changes nothing.
+ * it warns once and changes nothing.  An amount of 0 does nothing.
  *
  * Context: As misc_cg_try_charge().
  */
@@ -303,7 +312,6 @@ void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 {
 	struct misc_cg_counter *counter;
 	unsigned long flags;
-	char path[256];
 	u64 charged;
 
 	if (IS_ERR_OR_NULL(res) || !cg)
@@ -311,18 +319,15 @@ void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 
 	counter = misc_cg_counter(res, cg);
 	spin_lock_irqsave(&res->lock, flags);
-	charged = counter->by_amount;
+	charged = counter->charged_by_amount;
 	if (amount <= charged) {
-		counter->by_amount -= amount;
+		counter->charged_by_amount -= amount;
 		misc_cg_sub(res, counter, NULL, amount);
 	}
 	spin_unlock_irqrestore(&res->lock, flags);
 
-	if (amount > charged) {
-		cgroup_path(cg->css.cgroup, path, sizeof(path));
-		WARN_ONCE(1, "%s: uncharging %llu where %llu are charged, in %s\n",
-			  res->name, amount, charged, path);
-	}
+	if (amount > charged)
+		misc_cg_warn_uncharge(res, cg, amount, charged);
 }
 EXPORT_SYMBOL_GPL(misc_cg_uncharge);
 
@@ -330,8 +335,8 @@ EXPORT_SYMBOL_GPL(misc_cg_uncharge);
  * get_current_misc_cg - the misc cgroup of the current task
  *
  * Context: Process context.
- * Return: The cgroup, never NULL, with a reference that the caller returns
- * with put_misc_cg().
+ * Return: The cgroup, with a reference that the caller returns with
+ * put_misc_cg().  NULL without CONFIG_CGROUP_MISC.
  */
 struct misc_cg *get_current_misc_cg(void)
 {
@@ -427,7 +432,7 @@ static struct misc_cg_counter *misc_cg_common_ancestor(struct misc_cg_counter *a
 						       struct misc_cg_counter *b)
 {
 	while (a != b) {
-		if (a->cg->css.cgroup->level >= b->cg->css.cgroup->level)
+		if (a->cg->level >= b->cg->level)
 			a = a->parent;
 		else
 			b = b->parent;
@@ -443,7 +448,7 @@ static int misc_cg_charge_move_to(struct misc_cg_charge *to,
 	struct misc_cg_res *res = from->res;
 	struct misc_cg_counter *src = misc_cg_counter(res, from->cg);
 	struct misc_cg_counter *dst = misc_cg_counter(res, cg);
-	struct misc_cg_refusal refusal = {};
+	struct misc_cg_refusal refusal;
 	struct misc_cg_counter *end;
 	unsigned long flags;
 	int ret;
@@ -523,8 +528,7 @@ static void misc_cg_free(struct misc_cg *cg)
 
 	for (i = 0; i < MISC_CG_RES_MAX; i++)
 		misc_cg_counter_free(cg, i);
-	if (cg != &misc_cg_root)
-		kfree(cg);
+	kfree(cg);
 }
 
 static struct cgroup_subsys_state *
@@ -539,6 +543,7 @@ misc_cg_css_alloc(struct cgroup_subsys_state *parent)
 		if (!cg)
 			return ERR_PTR(-ENOMEM);
 		cg->parent = css_misc(parent);
+		cg->level = cg->parent->level + 1;
 	}
 
 	mutex_lock(&misc_cg_mutex);
@@ -612,10 +617,10 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
  * events; what is still charged from then counts against the new capacity.
  *
  * Context: Process context, may sleep.
- * Return: The resource, to be returned with misc_cg_res_unregister().  NULL
- * without CONFIG_CGROUP_MISC, which every function here takes and grants
- * everything.  ERR_PTR: -EINVAL for a bad name; -EEXIST if it is registered;
- * -ENOSPC if 64 other names have been; -ENOMEM.
+ * Return: The resource, to be returned with misc_cg_res_unregister(); or an
+ * error pointer: -EINVAL for a bad name; -EEXIST if it is registered; -ENOSPC
+ * if 64 other names have been; -ENOMEM.  Without CONFIG_CGROUP_MISC: NULL, and
+ * every charge is granted.
  */
 struct misc_cg_res *misc_cg_res_register(const char *name, u64 capacity)
 {
@@ -624,22 +629,20 @@ struct misc_cg_res *misc_cg_res_register(const char *name, u64 capacity)
 	if (!misc_cg_name_valid(name))
 		return ERR_PTR(-EINVAL);
 
-	mutex_lock(&misc_cg_mutex);
+	guard(mutex)(&misc_cg_mutex);
+
 	res = misc_cg_res_find(name);
 	if (!res)
 		res = misc_cg_res_create(name);
-	if (!IS_ERR(res)) {
-		spin_lock_irq(&res->lock);
-		if (!res->registered) {
-			res->registered = true;
-			res->capacity = capacity;
-			spin_unlock_irq(&res->lock);
-		} else {
-			spin_unlock_irq(&res->lock);
-			res = ERR_PTR(-EEXIST);
-		}
-	}
-	mutex_unlock(&misc_cg_mutex);
+	if (IS_ERR(res))
+		return res;
+
+	guard(spinlock_irq)(&res->lock);
+
+	if (res->registered)
+		return ERR_PTR(-EEXIST);
+	res->registered = true;
+	res->capacity = capacity;
 	return res;
 }
 EXPORT_SYMBOL_GPL(misc_cg_res_register);
@@ -649,7 +652,8 @@ EXPORT_SYMBOL_GPL(misc_cg_res_register);
  * @res: what misc_cg_res_register() returned; may be NULL or an error pointer
  *
  * No charge is granted from here on.  Charges still outstanding are logged,
- * stay counted, and can be released and moved as before.
+ * stay counted, and can be released and moved as before.  Unregistering what
+ * is not registered warns once and does nothing.
  *
  * Context: As misc_cg_try_charge().
  */
@@ -682,7 +686,8 @@ EXPORT_SYMBOL_GPL(misc_cg_res_unregister);
  * @capacity: how much the host has now, in units of the resource
  *
  * Less than what is in use takes nothing away: charges are refused until
- * enough has been returned.
+ * enough has been returned.  If @res is not registered, it warns once and does
+ * nothing.
  *
  * Context: As misc_cg_try_charge().
  */
@@ -723,10 +728,11 @@ static struct misc_cg_view misc_cg_view(struct misc_cg_res *res,
 
 	spin_lock_irq(&res->lock);
 	view.capacity = res->capacity;
-	view.effective_max = res->capacity;
+	view.effective_max = MISC_CG_UNLIMITED;
 	view.counter = *counter;
 	for (; counter; counter = counter->parent)
-		view.effective_max = min(view.effective_max, counter->max);
+		view.effective_max = min(view.effective_max,
+					 misc_cg_limit(res, counter));
 	spin_unlock_irq(&res->lock);
 	return view;
 }
@@ -844,9 +850,14 @@ static ssize_t misc_cg_max_write(struct kernfs_open_file *of, char *buf,
 {
 	struct misc_cg *cg = css_misc(of_css(of));
 	struct misc_cg_limits limits = {};
+	size_t len = strlen(buf);
 	unsigned int i;
 	char *line;
 	int ret;
+
+	/* A string written with its terminator is fine, more is not. */
+	if (memchr_inv(buf + len, 0, nbytes - len))
+		return -EINVAL;
 
 	/* All lines are read before the first limit is set. */
 	buf = strim(buf);
