@@ -6,8 +6,7 @@
 #
 # Static and stripped in build/BASE/selftests. They run unchanged on stock kernels too.
 
-. "$(dirname "$0")/lib.sh"
-. "$rig/tree.sh"
+. "$(dirname "$0")/tree.sh"
 
 [ $# = 1 ] || die "usage: selftests.sh BASE"
 base=$1
