@@ -5,11 +5,11 @@
 #   machine.sh [options] KERNEL_FOLDER INITRD
 #
 #   KERNEL_FOLDER     with bzImage and modules.cpio, as kernel.sh leaves it
-#   --run SCRIPT      INITRD is ours: run /rig/SCRIPT in it. Its output is ours, the kernel's log goes
+#   --run "SCRIPT..." INITRD is ours: run /rig/SCRIPT in it. Its output is ours, the kernel's log goes
 #                     to a file; exit as it exits. Without this, the console is on standard output.
 #   --shell           the same with a prompt on this terminal
 #   --limit SECONDS   how long until it must have powered off (default 600)
-#   --name NAME       names the logs (default: SCRIPT or "boot")
+#   --name NAME       names the logs (default: SCRIPT, or "boot")
 #   --no-platform     the PSP refuses INIT: no SEV platform
 
 . "$(dirname "$0")/lib.sh"
@@ -54,7 +54,7 @@ if [ -n "$shell" ]; then
 fi
 
 if [ -n "$script" ]; then
-	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 panic=-1 run=$script")
+	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 panic=-1 run=\"$script\"")
 else
 	log=$console
 	args+=(-serial stdio -append "console=ttyS0 panic=-1")

@@ -24,12 +24,12 @@ count() {
 	rm "$out/count"
 }
 
-# in_machine SCRIPT [OPTION...]: a script of the guest that prints KTAP.
+# in_machine NAME TESTS [OPTION...]: the selftests, or the named ones.
 in_machine() {
-	local script=$1 name=$1
-	shift
-	echo "run $name in the test machine ... (logs: build/$base/ours-debug/$name)"
-	"$rig/machine.sh" --run "$script" "$@" "$kernel" "$out/test.cpio" |
+	local name=$1 tests=$2
+	shift 2
+	echo "run the ${tests:-selftests} in the test machine ... (logs: build/$base/ours-debug/$name)"
+	"$rig/machine.sh" --run "selftests $tests" --name "$name" "$@" "$kernel" "$out/test.cpio" |
 		tee "$out/$name.ktap" | grep --line-buffered -E '^(# running|ok|not ok)'
 	"$rig/verdict.sh" "$base" "$out/$name.ktap" "$kernel/$name/kernel.log"
 }
@@ -43,8 +43,8 @@ rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
 "$rig/initrd.sh" "$out/test.cpio" "$out/test"
-count in_machine selftests
-count in_machine no-platform --no-platform
+count in_machine selftests ""
+count in_machine no-platform sev_misc_cg_test --no-platform
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
