@@ -14,7 +14,7 @@ need qemu-system-x86 ovmf busybox-static cpio
 rm -rf "$folder"
 mkdir -p "$folder/lib" "$folder/qemu"
 qemu=/usr/bin/qemu-system-x86_64
-cp "$qemu" /usr/share/OVMF/OVMF_CODE.fd "$folder/qemu/"
+cp "$qemu" /usr/share/ovmf/OVMF.fd "$folder/qemu/"
 cp /usr/share/qemu/{kvmvapic.bin,linuxboot_dma.bin} "$folder/qemu/"
 # Every library, and the loader that all of it is started with.
 ldd "$qemu" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | xargs -I{} cp -L {} "$folder/lib/"
