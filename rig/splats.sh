@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Looks through a kernel log for what no run may cause.
+#
+#   splats.sh LOGFILE
+#
+# Prints each offending line and exits 1, or exits 0 silently. A test that provokes a warning on
+# purpose announces it by a line that ends in "expect WARNING: FUNCTION": the next WARNING must then
+# be from FUNCTION, and must come.
+
+set -euo pipefail
+export LC_ALL=C
+
+[ $# = 1 ] || { echo "usage: splats.sh LOGFILE" >&2; exit 2; }
+[ -r "$1" ] || { echo "error: cannot read $1" >&2; exit 2; }
+
+awk '
+	function bad(line) { print line; failed = 1 }
+	function missing() {
+		if (expected != "")
+			bad("the announced WARNING from " expected " has not come")
+		expected = ""
+	}
+	{ sub(/\r$/, "") }
+	/expect WARNING: [A-Za-z0-9_]+$/ {
+		missing()
+		expected = $NF
+		next
+	}
+	/WARNING: / {
+		if (expected != "" && match($0, "(^|[^A-Za-z0-9_.])" expected "[^A-Za-z0-9_]"))
+			expected = ""
+		else
+			bad($0)
+		next
+	}
+	/(^|[^A-Za-z])(BUG|INFO|UBSAN|KASAN|KCSAN|KFENCE|ODEBUG): / ||
+	/possible .* detected|kernel BUG at|Kernel panic|general protection fault|Oops[: ]/ ||
+	/detected stall|soft lockup|hard LOCKUP|nobody cared/ ||
+	/list_(add|del) corruption|refcount_t: |unreferenced object|kmemleak: [0-9]+ new/ ||
+	/unable to handle|Segfault with no mm|Kernel mode (fault|signal)/ { bad($0) }
+	END { missing(); exit failed }
+' "$1"
