@@ -521,15 +521,6 @@ static void psp_realize(PCIDevice *pdev, Error **errp)
     pci_register_bar(pdev, PSP_BAR, PCI_BASE_ADDRESS_SPACE_MEMORY, &s->mmio);
 }
 
-static void psp_exit(PCIDevice *pdev)
-{
-    AmdPsp *s = AMD_PSP(pdev);
-
-    g_clear_pointer(&s->asids, g_free);
-    g_hash_table_destroy(s->guests);
-    msi_uninit(pdev);
-}
-
 static Property psp_properties[] = {
     /* For tests of what a host does without its firmware.  */
     DEFINE_PROP_BOOL("init-fails", AmdPsp, init_fails, false),
@@ -547,13 +538,13 @@ static void psp_class_init(ObjectClass *class, void *data)
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(class);
 
     dc->desc = "AMD Platform Security Processor with SEV firmware";
+    dc->hotpluggable = false;
     dc->reset = psp_reset;
     dc->vmsd = &psp_vmstate;
     device_class_set_props(dc, psp_properties);
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
 
     pc->realize = psp_realize;
-    pc->exit = psp_exit;
     pc->vendor_id = PCI_VENDOR_ID_AMD;
     pc->device_id = PSP_DEVICE_ID;
     pc->class_id = PCI_CLASS_CRYPT_OTHER;
