@@ -15,6 +15,7 @@ need busybox-static cpio gcc libc6-dev linux-libc-dev
 
 root=$(mktemp -d "$build/initrd.XXXXXX")
 trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,rig}
 cp /bin/busybox "$root/bin/"
 ln -s busybox "$root/bin/sh"

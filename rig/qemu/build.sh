@@ -5,14 +5,13 @@
 #   build.sh          builds it, unless it is there already
 #   build.sh --path   prints where it is, or will be
 #
-# The path names what went into it, so that clones with different patches do not meet.
+# The path names what of ours went into it, so that clones with different patches do not meet. The
+# source is the one in the cache.
 
 . "$(dirname "$0")/../lib.sh"
 
 here=$rig/qemu
-# Debian's source package that fetch.sh gets follows the suite; patches and psp.c are ours.
-inputs=("$here"/*.patch "$here/psp.c" "$here/build.sh")
-hash=$(cat "${inputs[@]}" | sha256sum | cut -c 1-12)
+hash=$(cat "$here"/*.patch "$here/psp.c" "$here/build.sh" | sha256sum | cut -c 1-12)
 binary=$cache/qemu/$hash/qemu-system-x86_64
 
 case ${1-} in
@@ -39,6 +38,7 @@ trap 'rm -rf "$tree"' EXIT
 
 patched() {
 	local p
+	# Copied, not linked: patch may write in place.
 	cp -a "$cache/qemu/source/." "$tree"
 	for p in "$here"/*.patch; do
 		echo "${p##*/}"
@@ -64,6 +64,6 @@ compiled() {
 
 step "patch QEMU" patch-qemu patched
 step "configure QEMU" configure-qemu configured
-step "build QEMU (about 6 minutes on two cores)" build-qemu compiled
+step "build QEMU (about 7 minutes on two cores)" build-qemu compiled
 mkdir -p "$(dirname "$binary")"
 mv "$tree/qemu-system-x86_64" "$binary"
