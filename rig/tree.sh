@@ -6,6 +6,10 @@
 
 bases="6.12"
 
+export CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=5G
+# What is the same shall be built the same.
+export KBUILD_BUILD_TIMESTAMP=2025-01-01 KBUILD_BUILD_USER=rig KBUILD_BUILD_HOST=rig
+
 # The folders and files of the repository that mirror the kernel tree.
 mirrored=(arch Documentation include init kernel lib tools MAINTAINERS.patch)
 
@@ -85,7 +89,5 @@ tree_prepare() {
 tree_make() {
 	local tree=$1
 	shift
-	CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=5G \
-		KBUILD_BUILD_TIMESTAMP='2025-01-01' KBUILD_BUILD_USER=rig KBUILD_BUILD_HOST=rig \
-		make -C "$tree" CC="ccache gcc" "$@"
+	make -C "$tree" CC="ccache gcc" "$@"
 }

@@ -41,6 +41,7 @@ struct t_trace {
 	struct cgroup *refusing;
 	u64 usage;
 	u64 limit;
+	bool locked;
 };
 
 struct t_fixture {
@@ -1101,6 +1102,7 @@ static void t_probe(void *data, const char *resource, u64 amount,
 	trace->refusing = refusing;
 	trace->usage = usage;
 	trace->limit = limit;
+	trace->locked = irqs_disabled();
 }
 
 static void t_unprobe(void *data)
@@ -1148,6 +1150,22 @@ static void refusal_is_traced_with_what_it_was_decided_on(struct kunit *test)
 	EXPECT_TRACE(3, "kunit_a", 20, t->leaf, t->left, 10, 15);
 }
 
+static void refusal_is_told_after_unlocking(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge *c = t->c;
+
+	t_trace_on(test);
+	SET_MAX(t->left, "kunit_a 5");
+	t_charge(&c[0], t->a, t->right, 10);
+	t_charge(&c[1], t->a, t->leaf, 6);
+	KUNIT_EXPECT_EQ(test, t->trace.nr, 1);
+	KUNIT_EXPECT_FALSE(test, t->trace.locked);
+	t_move(&c[1], &c[0], t->leaf);
+	KUNIT_EXPECT_EQ(test, t->trace.nr, 2);
+	KUNIT_EXPECT_FALSE(test, t->trace.locked);
+}
+
 static void charge_of_the_root_is_seen_by_the_tracepoint_only(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
@@ -1178,6 +1196,7 @@ static struct kunit_case t_limits_cases[] = {
 	KUNIT_CASE(granted_charge_counts_no_event),
 	KUNIT_CASE(refusal_wakes_the_pollers_of_both_events_files),
 	KUNIT_CASE(refusal_is_traced_with_what_it_was_decided_on),
+	KUNIT_CASE(refusal_is_told_after_unlocking),
 	KUNIT_CASE(charge_of_the_root_is_seen_by_the_tracepoint_only),
 	{}
 };
