@@ -30,6 +30,8 @@ need() {
 		sudo=sudo
 		command -v sudo >/dev/null ||
 			die "need root or sudo to install: ${missing[*]}"
+		# Here, where it can ask for a password.
+		sudo -v || die "sudo did not let us install: ${missing[*]}"
 	fi
 	exclusive apt-install
 	step "apt-get update" apt-update $sudo apt-get update
@@ -65,12 +67,15 @@ step() {
 	shift 2
 	mkdir -p "$build/log"
 	echo "$what ... (log: ${log#"$PWD"/})"
-	# The child must not keep our locks beyond our own life.
+	# In a process group of its own, which ends with us; it must not keep our locks.
+	set -m
 	(
 		for fd in "${lock_fd[@]}"; do exec {fd}>&-; done
 		"$@"
 	) </dev/null >"$log" 2>&1 &
 	pid=$!
+	set +m
+	trap 'kill -- "-$pid"; die "$what: interrupted; see $log"' INT TERM HUP
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.2
 		if [ -t 1 ] && [ $((SECONDS - said)) -ge 1 ]; then
@@ -82,6 +87,7 @@ step() {
 		fi
 	done
 	wait "$pid" || rc=$?
+	trap - INT TERM HUP
 	[ -t 1 ] && printf '\r\033[K'
 	[ "$rc" = 0 ] && return 0
 	tail -n 15 "$log" >&2

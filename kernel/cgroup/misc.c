@@ -625,6 +625,7 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 struct misc_cg_res *misc_cg_res_register(const char *name, u64 capacity)
 {
 	struct misc_cg_res *res;
+	bool was_registered;
 
 	if (!misc_cg_name_valid(name))
 		return ERR_PTR(-EINVAL);
@@ -637,13 +638,14 @@ struct misc_cg_res *misc_cg_res_register(const char *name, u64 capacity)
 	if (IS_ERR(res))
 		return res;
 
-	guard(spinlock_irq)(&res->lock);
-
-	if (res->registered)
-		return ERR_PTR(-EEXIST);
-	res->registered = true;
-	res->capacity = capacity;
-	return res;
+	spin_lock_irq(&res->lock);
+	was_registered = res->registered;
+	if (!was_registered) {
+		res->registered = true;
+		res->capacity = capacity;
+	}
+	spin_unlock_irq(&res->lock);
+	return was_registered ? ERR_PTR(-EEXIST) : res;
 }
 EXPORT_SYMBOL_GPL(misc_cg_res_register);
 
