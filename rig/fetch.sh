@@ -34,7 +34,7 @@ linux() {
 	local base=$1 tmp=$cache/$1/tmp.$$
 	[ -d "$cache/$base/source" ] && return
 	need xz-utils
-	room_for 12
+	room_for 6
 	exclusive "fetch-linux-$base"
 	[ -d "$cache/$base/source" ] && return
 	rm -rf "$cache/$base"/tmp.*
@@ -61,7 +61,7 @@ qemu() {
 	local tmp=$cache/qemu/tmp.$$
 	[ -d "$cache/qemu/source" ] && return
 	need dpkg-dev debian-archive-keyring
-	room_for 12
+	room_for 6
 	exclusive fetch-qemu
 	[ -d "$cache/qemu/source" ] && return
 	rm -rf "$cache/qemu"/tmp.*

@@ -60,6 +60,11 @@ release() {
 	unset "lock_fd[$1]"
 }
 
+# The last line of a log that says anything.
+last_line() {
+	tail -c 2000 "$1" | tr '\r' '\n' | tr -cd '[:print:]\n' | grep -v '^ *$' | tail -n 1
+}
+
 # step WHAT LOG COMMAND...: runs it with its output in build/log/LOG.log, and shows
 # that it is alive: on a terminal the latest line of the log, else one line a minute.
 step() {
@@ -80,10 +85,10 @@ step() {
 		sleep 0.2
 		if [ -t 1 ] && [ $((SECONDS - said)) -ge 1 ]; then
 			said=$SECONDS
-			printf '\r\033[K  %ds %.70s' $((SECONDS - start)) "$(tail -n 1 "$log" | tr -cd '[:print:]')"
+			printf '\r\033[K  %ds %.70s' $((SECONDS - start)) "$(last_line "$log")"
 		elif [ ! -t 1 ] && [ $((SECONDS - said)) -ge 60 ]; then
 			said=$SECONDS
-			printf '  %ds %.90s\n' $((SECONDS - start)) "$(tail -n 1 "$log" | tr -cd '[:print:]')"
+			printf '  %ds %.90s\n' $((SECONDS - start)) "$(last_line "$log")"
 		fi
 	done
 	wait "$pid" || rc=$?
@@ -92,7 +97,7 @@ step() {
 	[ "$rc" = 0 ] && return 0
 	tail -n 15 "$log" >&2
 	if grep -q 'No space left on device' "$log"; then
-		die "$what: the disk is full; $cache needs about 12 GB, see $log"
+		die "$what: the disk is full; $cache needs about 6 GB, see $log"
 	elif grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Network is unreachable' "$log"; then
 		die "$what: no network, the Debian mirror cannot be reached; see $log"
 	fi
@@ -102,6 +107,6 @@ step() {
 # room_for GB: refuses to start what would fill the disk.
 room_for() {
 	local free
-	free=$(df --output=avail -B 1G "$cache" | tail -n 1)
+	free=$(df --output=avail -B 1G "$cache" | tail -n 1 | tr -d " ")
 	[ "$free" -ge "$1" ] || die "$cache has ${free} GB free, this needs about $1 GB"
 }
