@@ -4,7 +4,7 @@
 BASE ?= 6.12
 CONFIG ?= run
 LIMIT ?= 600
-flavor = $(if $(STOCK),stock,ours)
+flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
 .PHONY: help run test defects guest shell boot clean
@@ -18,6 +18,7 @@ run: ## the main job, told and checked, on a machine with SEV and SEV-ES ASIDs
 	@rig/qemu/build.sh
 	@rig/initrd.sh $(initrd)
 	@rig/machine.sh --run main-job build/$(BASE)/ours-run $(initrd)
+	@rig/splats.sh build/$(BASE)/ours-run/main-job/kernel.log
 
 test: ## every test; the last line counts them
 	@rig/test.sh $(BASE)
@@ -31,6 +32,7 @@ guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is 
 	@rig/guest-qemu.sh build/$(BASE)/guest-qemu build/$(BASE)/$(flavor)-run/bzImage
 	@rig/initrd.sh $(initrd) build/$(BASE)/guest-qemu
 	@rig/machine.sh --run sev-guest build/$(BASE)/$(flavor)-run $(initrd)
+	@rig/splats.sh build/$(BASE)/$(flavor)-run/sev-guest/kernel.log
 
 shell: ## a prompt in the test machine (STOCK=1, CONFIG=debug)
 	@rig/kernel.sh $(BASE) $(flavor) $(CONFIG)
@@ -40,10 +42,10 @@ shell: ## a prompt in the test machine (STOCK=1, CONFIG=debug)
 
 boot: ## boot INITRD=file.cpio instead of ours, console on stdout, until it powers off (STOCK=1, CONFIG=debug)
 	@[ -n "$(INITRD)" ] || { echo 'error: say what to boot: make boot INITRD=file.cpio' >&2; exit 1; }
-	@[ -r "$(INITRD)" ] || { echo 'error: INITRD=$(INITRD): no such file, or not readable' >&2; exit 1; }
+	@[ -f "$(INITRD)" ] && [ -r "$(INITRD)" ] || { echo 'error: INITRD=$(INITRD): no such file, or not readable' >&2; exit 1; }
 	@rig/kernel.sh $(BASE) $(flavor) $(CONFIG)
 	@rig/qemu/build.sh
-	@rig/machine.sh --limit $(LIMIT) build/$(BASE)/$(flavor)-$(CONFIG) $(INITRD)
+	@rig/machine.sh --limit "$(LIMIT)" build/$(BASE)/$(flavor)-$(CONFIG) "$(INITRD)"
 
 clean: ## remove build/; the cache stays
 	@rm -rf build

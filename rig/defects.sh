@@ -32,7 +32,7 @@ done
 awk '
 	/^ *(not )?ok [0-9]+ .*defect[ _][0-9]+/ {
 		status = /^ *not ok/ ? "FAILS" : / # SKIP/ ? "skipped" : "passes"
-		flavor = FILENAME ~ /stock/ ? "stock" : "ours"
+		flavor = FILENAME ~ /-stock\.ktap$/ ? "stock" : "ours"
 		sub(/^.*defect[ _]/, "")
 		n = $0 + 0
 		if (!(n in text)) {
@@ -45,19 +45,20 @@ awk '
 		}
 		if (rank[status] > rank[result[n, flavor]])
 			result[n, flavor] = status
-		last = n > last ? n : last
 	}
-	BEGIN { rank["skipped"] = 1; rank["passes"] = 2; rank["FAILS"] = 3 }
+	BEGIN {
+		rank["skipped"] = 1; rank["passes"] = 2; rank["FAILS"] = 3
+		defects = split("1 2 4 5 7 8 9 10 11", number)
+	}
 	END {
 		printf "%6s  %-8s %-8s %s\n", "defect", "stock", "ours", "test"
-		for (n = 1; n <= last; n++) {
-			if (!(n in text))
-				continue
+		for (i = 1; i <= defects; i++) {
+			n = number[i]
 			stock = result[n, "stock"]
 			ours = result[n, "ours"]
 			printf "%6d  %-8s %-8s %s%s\n", n, stock, ours, text[n],
 				stock == "skipped" ? " (stock: " why[n] ")" : ""
-			bad += ours != "passes" || stock == "passes"
+			bad += ours != "passes" || stock != "FAILS" && stock != "skipped"
 		}
 		exit bad > 0
 	}' "$out/defects-stock.ktap" "$out/defects-ours.ktap" ||

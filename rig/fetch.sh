@@ -4,6 +4,7 @@
 #
 #   fetch.sh linux BASE      $cache/BASE/source, the pristine kernel tree
 #   fetch.sh qemu            $cache/qemu/source, QEMU as Debian patched it
+#   fetch.sh busybox         $cache/busybox/bin/busybox, static; installing it could remove another
 #
 # What is in place under its final name is whole: everything is made beside it and renamed.
 
@@ -11,9 +12,14 @@
 
 # The mirror that this machine uses for Debian itself, whatever its suite is.
 mirror() {
+	[ -n "$(mirrors)" ] || update_lists >&2
+	mirrors | head -n 1
+}
+
+mirrors() {
 	# shellcheck disable=SC2016 # apt expands it
 	apt-get indextargets --format '$(REPO_URI)' \
-		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u | head -n 1
+		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u
 }
 
 # apt_suite SUITE ARGS...: apt-get with a configuration of its own for that suite, so that a
@@ -26,7 +32,7 @@ apt_suite() {
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	printf '%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
 		deb "$uri" "$suite" deb-src "$uri" "$suite" >"$dir/sources.list"
-	apt-get -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=- \
+	apt-get -o APT::Update::Error-Mode=any -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=- \
 		-o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" "$@"
 }
 
@@ -40,9 +46,10 @@ linux() {
 	rm -rf "$cache/$base"/tmp.*
 	mkdir -p "$tmp"
 	cd "$tmp"
-	apt-cache show "linux-source-$base" >/dev/null 2>&1 || step "apt-get update" apt-update apt_get_update
+	update_lists
 	step "fetch linux-source-$base" "fetch-linux-$base" apt-get download "linux-source-$base"
 	step "unpack linux-source-$base" "unpack-linux-$base" unpack_linux
+	sync -f source
 	mv source "$cache/$base/source"
 	rm -rf "$tmp"
 }
@@ -51,10 +58,6 @@ unpack_linux() {
 	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards --strip-components=3 './usr/src/*.tar.xz'
 	mkdir source
 	tar -xf ./*.tar.xz -C source --strip-components=1
-}
-
-apt_get_update() {
-	if [ "$(id -u)" = 0 ]; then apt-get update; else sudo apt-get update; fi
 }
 
 qemu() {
@@ -70,12 +73,29 @@ qemu() {
 	step "read the package lists of bookworm" apt-bookworm apt_suite bookworm update
 	step "fetch QEMU's source" fetch-qemu apt_suite bookworm --download-only source qemu
 	step "unpack QEMU's source" unpack-qemu dpkg-source --extract ./*.dsc source
+	sync -f source
 	mv source "$cache/qemu/source"
 	rm -rf "$tmp"
+}
+
+busybox() {
+	local tmp=$cache/busybox.tmp
+	[ -d "$cache/busybox" ] && return
+	exclusive fetch-busybox
+	[ -d "$cache/busybox" ] && return
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	cd "$tmp"
+	update_lists
+	step "fetch busybox" fetch-busybox apt-get download busybox-static
+	dpkg-deb -x ./*.deb .
+	sync -f "$tmp"
+	mv "$tmp" "$cache/busybox"
 }
 
 case ${1-} in
 linux) linux "$2" ;;
 qemu) qemu ;;
-*) die "usage: fetch.sh linux BASE | qemu" ;;
+busybox) busybox ;;
+*) die "usage: fetch.sh linux BASE | qemu | busybox" ;;
 esac

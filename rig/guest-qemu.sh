@@ -9,7 +9,8 @@
 
 [ $# = 2 ] || die "usage: guest-qemu.sh FOLDER BZIMAGE"
 folder=$1 kernel=$2
-need qemu-system-x86 ovmf busybox-static cpio
+need qemu-system-x86 ovmf cpio
+"$rig/fetch.sh" busybox
 
 rm -rf "$folder"
 mkdir -p "$folder/lib" "$folder/qemu"
@@ -23,7 +24,7 @@ strip "$folder"/lib/* "$folder/qemu/qemu-system-x86_64" 2>/dev/null || true
 root=$(mktemp -d "$build/inner.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/bin" "$root/proc"
-cp /bin/busybox "$root/bin/"
+cp "$cache/busybox/bin/busybox" "$root/bin/"
 ln -s busybox "$root/bin/sh"
 cp "$rig/guest/sev-guest-init" "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$folder/qemu/initrd"

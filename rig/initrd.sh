@@ -11,13 +11,14 @@
 [ $# -ge 1 ] || die "usage: initrd.sh OUTPUT [FOLDER...]"
 output=$1
 shift
-need busybox-static cpio gcc libc6-dev linux-libc-dev
+need cpio gcc libc6-dev linux-libc-dev
+"$rig/fetch.sh" busybox
 
 root=$(mktemp -d "$build/initrd.XXXXXX")
 trap 'rm -rf "$root"' EXIT
 chmod 755 "$root"
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,rig}
-cp /bin/busybox "$root/bin/"
+cp "$cache/busybox/bin/busybox" "$root/bin/"
 ln -s busybox "$root/bin/sh"
 cp "$rig/guest/init" "$root/init"
 for f in "$rig"/guest/*; do

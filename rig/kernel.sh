@@ -13,6 +13,7 @@
 base=$1 flavor=$2 config=$3
 out=$build/$base/$flavor-$config
 
+check_base "$base"
 configs="run debug"
 case " $configs " in
 *" $config "*) ;;
@@ -25,21 +26,30 @@ need ccache flex bison bc cpio rsync patch xz-utils zstd kmod libelf-dev libssl-
 
 tree_prepare "$base" "$flavor"
 obj=$tree/obj-$config
+[ ! -e "$obj/building" ] || rm -rf "$obj"
 mkdir -p "$obj" "$out"
 
+# Into a file of its own, so that only a configuration that differs makes the build look again.
 configure() {
+	local missing
 	cat "${fragments[@]}" >"$obj/fragments"
-	# Only a configuration that has changed may make the build look at everything again.
-	cmp -s "$obj/fragments" "$obj/fragments.done" && [ -f "$obj/.config" ] && return
-	kmake KCONFIG_ALLCONFIG="$obj/fragments" allnoconfig
+	kmake KCONFIG_CONFIG=.config.new KCONFIG_ALLCONFIG="$obj/fragments" allnoconfig
 	# Stock does not know our options; ours must have taken every one.
 	if [ "$flavor" = ours ]; then
-		local missing
 		missing=$(grep -E '^CONFIG_' "$obj/fragments" | awk -F= '{ last[$1] = $0 } END { for (k in last) print last[k] }' |
-			grep -vxFf "$obj/.config" || true)
+			grep -vxFf "$obj/.config.new" || true)
 		[ -z "$missing" ] || { echo "not taken by Kconfig:"; echo "$missing"; return 1; }
 	fi
-	cp "$obj/fragments" "$obj/fragments.done"
+	cmp -s "$obj/.config.new" "$obj/.config" || cp "$obj/.config.new" "$obj/.config"
+}
+
+# An object that was being written when all of this was killed looks whole to make.
+compile() {
+	local rc=0
+	touch "$obj/building"
+	kmake bzImage modules || rc=$?
+	rm "$obj/building"
+	return "$rc"
 }
 
 kmake() {
@@ -51,12 +61,12 @@ modules() {
 	rm -rf "$root"
 	kmake INSTALL_MOD_PATH="$root" INSTALL_MOD_STRIP=1 modules_install
 	rm -f "$root"/lib/modules/*/build
-	(cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$out/modules.cpio"
+	(cd "$root" && find lib/modules | cpio --quiet -o -H newc -R 0:0) >"$out/modules.cpio"
 }
 
 step "configure the $flavor $base kernel ($config)" "config-$base-$flavor-$config" configure
 step "build the $flavor $base kernel ($config; about 10 minutes the first time)" \
-	"build-$base-$flavor-$config" kmake bzImage modules
+	"build-$base-$flavor-$config" compile
 step "install its modules" "modules-$base-$flavor-$config" modules
 cp "$obj/arch/x86/boot/bzImage" "$out/bzImage"
 cp "$obj/.config" "$out/config"

@@ -10,6 +10,7 @@
 
 [ $# = 1 ] || die "usage: kunit.sh BASE"
 base=$1
+check_base "$base"
 config=$rig/kernel/kunit.config
 results=$build/$base/kunit.log
 

@@ -5,6 +5,8 @@
 
 set -euo pipefail
 export LC_ALL=C
+# What the caller's make and a kernel developer's environment would say to ours.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE KBUILD_OUTPUT O CFLAGS LDFLAGS KCFLAGS
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034 # for those who source this
@@ -18,26 +20,34 @@ die() {
 	exit 1
 }
 
+# as_root WHAT COMMAND...: a step with the log apt.log, through sudo if need be.
+as_root() {
+	local what=$1 sudo=
+	shift
+	if [ "$(id -u)" != 0 ]; then
+		sudo=sudo
+		# Here, where it can ask for a password.
+		sudo -v || die "need root or sudo to $what"
+	fi
+	step "$what" apt $sudo "$@"
+}
+
+update_lists() {
+	as_root "read Debian's package lists" apt-get -o APT::Update::Error-Mode=any update
+}
+
 # need NAME...: Debian packages, installed if they are missing.
 need() {
-	local missing=() p sudo=
+	local missing=() p
 	for p; do
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] ||
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null) = installed* ]] ||
 			missing+=("$p")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
-	if [ "$(id -u)" != 0 ]; then
-		sudo=sudo
-		command -v sudo >/dev/null ||
-			die "need root or sudo to install: ${missing[*]}"
-		# Here, where it can ask for a password.
-		sudo -v || die "sudo did not let us install: ${missing[*]}"
-	fi
 	exclusive apt-install
-	step "apt-get update" apt-update $sudo apt-get update
-	step "install ${missing[*]}" apt-install \
-		$sudo env DEBIAN_FRONTEND=noninteractive \
-		apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "${missing[@]}"
+	update_lists
+	as_root "install ${missing[*]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get -o DPkg::Lock::Timeout=600 install -y --no-remove --no-install-recommends "${missing[@]}"
 	release apt-install
 }
 
@@ -47,15 +57,16 @@ exclusive() {
 	local fd
 	mkdir -p "$cache/lock"
 	exec {fd}>"$cache/lock/$1"
-	if ! flock -n "$fd"; then
+	until flock -n "$fd" || flock -w 60 "$fd"; do
 		echo "waiting for another run that holds $1 ..."
-		flock "$fd"
-	fi
+	done
 	lock_fd[$1]=$fd
 }
 
 release() {
 	local fd=${lock_fd[$1]}
+	# Explicitly: what we have started may hold it still.
+	flock -u "$fd"
 	exec {fd}>&-
 	unset "lock_fd[$1]"
 }
@@ -68,19 +79,21 @@ last_line() {
 # step WHAT LOG COMMAND...: runs it with its output in build/log/LOG.log, and shows
 # that it is alive: on a terminal the latest line of the log, else one line a minute.
 step() {
-	local what=$1 log=$build/log/$2.log start=$SECONDS pid fd rc=0 said=$SECONDS
+	local what=$1 log=$build/log/$2.log start=$SECONDS pid rc=0 said=$SECONDS
 	shift 2
 	mkdir -p "$build/log"
 	echo "$what ... (log: ${log#"$PWD"/})"
-	# In a process group of its own, which ends with us; it must not keep our locks.
+	# In a process group of its own, which ends when we are interrupted. It shares our locks: should we
+	# be killed, they last as long as the work does.
 	set -m
-	(
-		for fd in "${lock_fd[@]}"; do exec {fd}>&-; done
-		"$@"
-	) </dev/null >"$log" 2>&1 &
+	("$@") </dev/null >"$log" 2>&1 &
 	pid=$!
 	set +m
-	trap 'kill -- "-$pid"; die "$what: interrupted; see $log"' INT TERM HUP
+	trap 'kill -- "-$pid" 2>/dev/null || true
+		wait "$pid" || true
+		echo "error: $what: interrupted; see $log" >&2
+		trap - INT TERM HUP
+		kill -INT $$' INT TERM HUP
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.2
 		if [ -t 1 ] && [ $((SECONDS - said)) -ge 1 ]; then
@@ -98,7 +111,7 @@ step() {
 	tail -n 15 "$log" >&2
 	if grep -q 'No space left on device' "$log"; then
 		die "$what: the disk is full; $cache needs about 6 GB, see $log"
-	elif grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Network is unreachable' "$log"; then
+	elif grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Connection (failed|refused|timed out)|Network is unreachable' "$log"; then
 		die "$what: no network, the Debian mirror cannot be reached; see $log"
 	fi
 	die "$what: failed (exit status $rc), see $log"

@@ -26,18 +26,26 @@ while [ $# -gt 2 ]; do
 	esac
 done
 kernel=$1 initrd=$2
-[ -r "$initrd" ] || die "INITRD=$initrd: no such file, or not readable"
+[[ $limit =~ ^[1-9][0-9]*$ ]] || die "LIMIT=$limit: not a number of seconds"
+[[ -f $initrd && -r $initrd ]] || die "INITRD=$initrd: no such file, or not readable"
 [ -f "$kernel/bzImage" ] || die "$kernel/bzImage is missing: build it with rig/kernel.sh"
 
-need qemu-system-data seabios
+need qemu-system-data seabios cpio
 qemu=$("$rig/qemu/build.sh" --path)
 
 dir=$kernel/$name
 rm -rf "$dir"
 mkdir -p "$dir"
 console=$dir/console.log log=$dir/kernel.log
-# The modules come first, so that a file of the same name in INITRD wins.
-cat "$kernel/modules.cpio" "$initrd" >"$dir/initrd"
+: >"$console"
+: >"$log"
+# The modules go where INITRD has its /lib, be it a link; where it has none, into ours.
+mkdir "$dir/lib"
+(cd "$dir" && echo lib | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd"
+rmdir "$dir/lib"
+cat "$initrd" >>"$dir/initrd"
+truncate -s %4 "$dir/initrd"
+cat "$kernel/modules.cpio" >>"$dir/initrd"
 
 # ASIDs 6 to 15 for SEV, 1 to 5 for SEV-ES: few enough to run out of.
 cpu=EPYC-Milan,+svm,+npt,+nrip-save,+decodeassists,+flushbyasid,+lbrv,phys-bits=48
@@ -87,18 +95,21 @@ while kill -0 "$machine" 2>/dev/null; do
 done
 rc=0
 wait "$machine" || rc=$?
+trap 'rm -f "$dir/initrd" "$dir/stdio"' EXIT
 wait
 tr -d '\r' <"$log" >"$dir/log.tmp" && mv "$dir/log.tmp" "$log"
 
 if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
 	failed "the machine did not power off within $limit s"
-elif grep -q 'Kernel panic' "$log"; then
-	failed "the kernel panicked: $(grep -m 1 -o 'Kernel panic.*' "$log")"
+elif grep -q 'Kernel panic - not syncing' "$log"; then
+	failed "the kernel panicked: $(grep -m 1 -o 'Kernel panic - not syncing.*' "$log")"
 elif [ "$rc" != 0 ]; then
 	cat "$dir/qemu.log" >&2
 	die "QEMU failed (exit status $rc); see $dir/qemu.log"
+elif ! grep -qE 'reboot: (Power down|Restarting system)' "$log"; then
+	failed "the machine reset itself"
 elif [ -n "$script" ]; then
-	rc=$(sed -n "s/.*rig: .* ended with status //p" "$log")
+	rc=$(sed -n "s/.*rig: .* ended with status //p" "$log" | tail -n 1)
 	[ -n "$rc" ] || failed "the machine stopped before $script ended"
 	exit "$rc"
 fi

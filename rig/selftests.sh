@@ -10,6 +10,7 @@
 
 [ $# = 1 ] || die "usage: selftests.sh BASE"
 base=$1
+check_base "$base"
 out=$build/$base/selftests
 
 need ccache gcc libc6-dev make rsync patch xz-utils binutils

@@ -22,6 +22,7 @@ awk '
 		expected = ""
 	}
 	{ sub(/\r$/, "") }
+	/Linux version / { booted = 1 }
 	/expect WARNING: [A-Za-z0-9_]+$/ {
 		missing()
 		expected = $NF
@@ -35,9 +36,17 @@ awk '
 		next
 	}
 	/(^|[^A-Za-z])(BUG|INFO|UBSAN|KASAN|KCSAN|KFENCE|ODEBUG): / ||
+	/(^|[^A-Za-z_])BUG [^ ]+ \((Not t|T)ainted/ ||
 	/possible .* detected|kernel BUG at|Kernel panic|general protection fault|Oops[: ]/ ||
 	/detected stall|soft lockup|hard LOCKUP|nobody cared/ ||
 	/list_(add|del) corruption|refcount_t: |unreferenced object|kmemleak: [0-9]+ new/ ||
 	/unable to handle|Segfault with no mm|Kernel mode (fault|signal)/ { bad($0) }
-	END { missing(); exit failed }
+	END {
+		missing()
+		if (!booted)
+			bad("this is not the log of a kernel")
+		if (failed)
+			print "error: splats in " FILENAME > "/dev/stderr"
+		exit failed
+	}
 ' "$1"

@@ -19,7 +19,7 @@ count() {
 	local p f s
 	"$@" | tee "$out/count" || true
 	read -r p f s < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$out/count") ||
-		die "$1 did not come to a count"
+		exit 1
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	rm "$out/count"
 }
@@ -29,8 +29,10 @@ in_machine() {
 	local name=$1 tests=$2
 	shift 2
 	echo "run the ${tests:-selftests} in the test machine ... (logs: build/$base/ours-debug/$name)"
-	"$rig/machine.sh" --run "selftests $tests" --name "$name" "$@" "$kernel" "$out/test.cpio" |
-		tee "$out/$name.ktap" | grep --line-buffered -E '^(# running|ok|not ok)'
+	{
+		"$rig/machine.sh" --run "selftests $tests" --name "$name" "$@" "$kernel" "$out/test.cpio" ||
+			printf '\nnot ok 0 the machine\n'
+	} | tee "$out/$name.ktap" | grep --line-buffered -E '^(# running|ok|not ok)'
 	"$rig/verdict.sh" "$base" "$out/$name.ktap" "$kernel/$name/kernel.log"
 }
 

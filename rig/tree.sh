@@ -33,7 +33,7 @@ base_path() {
 overlay_files() {
 	local base=$1 dir=$2 f path
 	rm -rf "$dir"
-	(cd "$top" && find "${mirrored[@]}" -type f ! -name '.*.swp' 2>/dev/null | sort) | while read -r f; do
+	(cd "$top" && find "${mirrored[@]}" -type f ! -name '*.swp' ! -name '*~' ! -name '*.orig' ! -name '*.rej' | sort) | while read -r f; do
 		case $f in
 		*.patch)
 			path=${f%.patch}
@@ -46,7 +46,8 @@ overlay_files() {
 			mkdir -p "$dir/$(dirname "$path")"
 			patch --quiet --no-backup-if-mismatch -o "$dir/$path" \
 				"$cache/$base/source/$path" "$top/$f" >"$build/log/overlay.log" 2>&1 </dev/null ||
-				die "$f does not apply to $path of $base: $(grep -m 1 -E 'FAILED|malformed' "$build/log/overlay.log")" ;;
+				die "$f does not apply to $path of $base: $(grep -m 1 -E 'FAILED|malformed' "$build/log/overlay.log" ||
+					tail -n 1 "$build/log/overlay.log")" ;;
 		*)
 			path=$(base_path "$base" "$f")
 			mkdir -p "$dir/$(dirname "$path")"
@@ -72,16 +73,18 @@ tree_prepare() {
 	mkdir -p "$build/log"
 	overlay_files "$base" "$cache/$base/overlay"
 	# Copies, never writes through the hard links that the tree shares with the pristine source.
-	(cd "$cache/$base/overlay" && find . -type f | sort) >"$cache/$base/overlay.new"
-	if [ -f "$cache/$base/overlay.list" ]; then
-		comm -23 "$cache/$base/overlay.list" "$cache/$base/overlay.new" | while read -r f; do
-			rm -f "$tree/$f"
-			[ ! -f "$source/$f" ] || cp "$source/$f" "$tree/$f"
-		done
-	fi
-	cat "$cache/$base/overlay.new" >>"$cache/$base/overlay.list"
+	local list=$cache/$base/overlay.list
+	(cd "$cache/$base/overlay" && find . -type f | sort) >"$list.new"
+	touch "$list"
+	comm -23 "$list" "$list.new" | while read -r f; do
+		rm -f "$tree/$f"
+		[ ! -f "$source/$f" ] || cp "$source/$f" "$tree/$f"
+	done
+	# Whatever happens from here on, the list has all that may be in the tree.
+	sort -u "$list" "$list.new" >"$list.tmp"
+	mv "$list.tmp" "$list"
 	rsync -rc --no-times "$cache/$base/overlay/" "$tree/"
-	mv "$cache/$base/overlay.new" "$cache/$base/overlay.list"
+	mv "$list.new" "$list"
 }
 
 # tree_make TREE ARGS...: make in that tree. Objects go into a folder of the tree itself, so that the

@@ -22,17 +22,18 @@ case ${1-} in
 '') ;;
 *) die "usage: build.sh [--path]" ;;
 esac
-[ ! -x "$binary" ] || exit 0
+# One that was built on another release of Debian may not find its libraries here.
+! "$binary" --version >/dev/null 2>&1 || exit 0
 
 "$rig/fetch.sh" qemu
 need libglib2.0-dev libpixman-1-dev ninja-build meson python3-venv flex bison zlib1g-dev libfdt-dev \
 	dpkg-dev gcc pkg-config patch
 room_for 4
-exclusive "build-qemu-$hash"
-[ ! -x "$binary" ] || exit 0
+exclusive build-qemu
+! "$binary" --version >/dev/null 2>&1 || exit 0
 
 tree=$cache/qemu/$hash.build
-rm -rf "$tree"
+rm -rf "$cache"/qemu/*.build
 mkdir -p "$tree"
 trap 'rm -rf "$tree"' EXIT
 
@@ -66,4 +67,5 @@ step "patch QEMU" patch-qemu patched
 step "configure QEMU" configure-qemu configured
 step "build QEMU (about 7 minutes on two cores)" build-qemu compiled
 mkdir -p "$(dirname "$binary")"
+sync "$tree/qemu-system-x86_64"
 mv "$tree/qemu-system-x86_64" "$binary"
