@@ -20,20 +20,21 @@ die() {
 	exit 1
 }
 
-# as_root WHAT COMMAND...: a step with the log apt.log, through sudo if need be.
+# as_root WHAT LOG COMMAND...: a step, through sudo if need be.
 as_root() {
-	local what=$1 sudo=
-	shift
+	local what=$1 log=$2 sudo=
+	shift 2
 	if [ "$(id -u)" != 0 ]; then
 		sudo=sudo
 		# Here, where it can ask for a password.
 		sudo -v || die "need root or sudo to $what"
 	fi
-	step "$what" apt $sudo "$@"
+	step "$what" "$log" $sudo "$@"
 }
 
+# Somebody else's repository that does not answer is no reason to stop.
 update_lists() {
-	as_root "read Debian's package lists" apt-get -o APT::Update::Error-Mode=any update
+	as_root "read Debian's package lists" apt-update apt-get update
 }
 
 # need NAME...: Debian packages, installed if they are missing.
@@ -46,7 +47,7 @@ need() {
 	[ ${#missing[@]} -gt 0 ] || return 0
 	exclusive apt-install
 	update_lists
-	as_root "install ${missing[*]}" env DEBIAN_FRONTEND=noninteractive \
+	as_root "install ${missing[*]}" apt-install env DEBIAN_FRONTEND=noninteractive \
 		apt-get -o DPkg::Lock::Timeout=600 install -y --no-remove --no-install-recommends "${missing[@]}"
 	release apt-install
 }
@@ -80,6 +81,9 @@ last_line() {
 # that it is alive: on a terminal the latest line of the log, else one line a minute.
 step() {
 	local what=$1 log=$build/log/$2.log start=$SECONDS pid rc=0 said=$SECONDS
+	local logs=("$log")
+	# apt reports a network that is not there when it reads its lists, not when it misses what is in them.
+	[[ $2 != apt-* && $2 != fetch-* ]] || logs+=("$build/log/apt-update.log")
 	shift 2
 	mkdir -p "$build/log"
 	echo "$what ... (log: ${log#"$PWD"/})"
@@ -111,7 +115,7 @@ step() {
 	tail -n 15 "$log" >&2
 	if grep -q 'No space left on device' "$log"; then
 		die "$what: the disk is full; $cache needs about 6 GB, see $log"
-	elif grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Connection (failed|refused|timed out)|Network is unreachable' "$log"; then
+	elif grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Unable to connect|Connection (failed|refused|timed out)|Network is unreachable' "${logs[@]}" 2>/dev/null; then
 		die "$what: no network, the Debian mirror cannot be reached; see $log"
 	fi
 	die "$what: failed (exit status $rc), see $log"

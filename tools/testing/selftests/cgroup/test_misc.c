@@ -1019,7 +1019,8 @@ static int count_log_lines(int kmsg, const char *word, const char *path)
 	return n;
 }
 
-TEST_F(misc, refusal_is_logged_once)
+/* Waits for a window of the rate limit, with a fork each time it looks. */
+TEST_F_TIMEOUT(misc, refusal_is_logged_once, 120)
 {
 	struct tree *t = &self->tree;
 	int kmsg, i, n = 0;
