@@ -99,6 +99,9 @@ static unsigned int misc_cg_index(struct misc_cg_res *res)
 static struct misc_cg_counter *misc_cg_counter(struct misc_cg_res *res,
 					       struct misc_cg *cg)
 {
+	/* Nobody who asks for a counter does without its lock. */
+	lockdep_assert_held(&res->lock);
+
 	return cg->counters[misc_cg_index(res)];
 }
 
@@ -240,12 +243,13 @@ static void misc_cg_report_refusal(struct misc_cg_res *res,
 static int misc_cg_charge(struct misc_cg_res *res, struct misc_cg *cg,
 			  u64 amount, bool by_amount)
 {
-	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+	struct misc_cg_counter *counter;
 	struct misc_cg_refusal refusal;
 	unsigned long flags;
 	int ret = -ENODEV;
 
 	spin_lock_irqsave(&res->lock, flags);
+	counter = misc_cg_counter(res, cg);
 	if (res->registered)
 		ret = misc_cg_add(res, counter, NULL, amount, &refusal);
 	if (!ret && by_amount)
@@ -317,8 +321,8 @@ void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 	if (IS_ERR_OR_NULL(res) || !cg)
 		return;
 
-	counter = misc_cg_counter(res, cg);
 	spin_lock_irqsave(&res->lock, flags);
+	counter = misc_cg_counter(res, cg);
 	charged = counter->charged_by_amount;
 	if (amount <= charged) {
 		counter->charged_by_amount -= amount;
@@ -446,14 +450,14 @@ static int misc_cg_charge_move_to(struct misc_cg_charge *to,
 				  struct misc_cg *cg)
 {
 	struct misc_cg_res *res = from->res;
-	struct misc_cg_counter *src = misc_cg_counter(res, from->cg);
-	struct misc_cg_counter *dst = misc_cg_counter(res, cg);
+	struct misc_cg_counter *src, *dst, *end;
 	struct misc_cg_refusal refusal;
-	struct misc_cg_counter *end;
 	unsigned long flags;
 	int ret;
 
 	spin_lock_irqsave(&res->lock, flags);
+	src = misc_cg_counter(res, from->cg);
+	dst = misc_cg_counter(res, cg);
 	end = misc_cg_common_ancestor(src, dst);
 	ret = misc_cg_add(res, dst, end, from->amount, &refusal);
 	if (!ret)
@@ -504,8 +508,11 @@ EXPORT_SYMBOL_GPL(misc_cg_charge_move_current);
 
 static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
 {
-	struct misc_cg_counter *counter = kzalloc(sizeof(*counter), GFP_KERNEL);
+	struct misc_cg_counter *counter;
 
+	lockdep_assert_held(&misc_cg_mutex);
+
+	counter = kzalloc(sizeof(*counter), GFP_KERNEL);
 	if (!counter)
 		return -ENOMEM;
 
@@ -725,10 +732,11 @@ struct misc_cg_view {
 static struct misc_cg_view misc_cg_view(struct misc_cg_res *res,
 					struct misc_cg *cg)
 {
-	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+	struct misc_cg_counter *counter;
 	struct misc_cg_view view;
 
 	spin_lock_irq(&res->lock);
+	counter = misc_cg_counter(res, cg);
 	view.capacity = res->capacity;
 	view.effective_max = MISC_CG_UNLIMITED;
 	view.counter = *counter;
