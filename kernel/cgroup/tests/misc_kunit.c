@@ -19,6 +19,8 @@
  * balanced after it.
  */
 #include <kunit/test.h>
+#include <linux/dcache.h>
+#include <linux/debugfs.h>
 #include <linux/kernfs.h>
 #include <linux/moduleparam.h>
 #include <linux/prandom.h>
@@ -62,6 +64,34 @@ struct t_fixture {
 	char text[PAGE_SIZE];
 	char raw[PAGE_SIZE];
 };
+
+/*
+ * Random tests run in parts, each within the time that KUnit gives a test, and
+ * each from seeds of its own; the part has no other influence.
+ */
+#define T_PARTS			20
+#define T_STEPS_PER_PART	DIV_ROUND_UP(t_steps, T_PARTS)
+
+static unsigned int t_seed = 1;
+module_param_named(kunit_seed, t_seed, uint, 0444);
+static unsigned int t_steps = 1000000;
+module_param_named(kunit_steps, t_steps, uint, 0444);
+
+static const unsigned int t_parts[T_PARTS] = {
+	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
+};
+
+static void t_part_desc(const unsigned int *part, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "seed %u", t_seed + *part);
+}
+
+KUNIT_ARRAY_PARAM(t_parts, t_parts, t_part_desc);
+
+static u32 t_random(struct rnd_state *rnd, u32 below)
+{
+	return prandom_u32_state(rnd) % below;
+}
 
 /*
  * Announces that calling a function is going to warn, in itself or in another;
@@ -326,9 +356,10 @@ static ssize_t t_write(struct kunit *test, struct misc_cg *cg, const char *text)
 /* The root cgroup stays for ever: let a test begin with nothing in it. */
 static void t_reset_root(struct misc_cg_res *res)
 {
-	struct misc_cg_counter *counter = misc_cg_counter(res, &misc_cg_root);
+	struct misc_cg_counter *counter;
 
 	spin_lock_irq(&res->lock);
+	counter = misc_cg_counter(res, &misc_cg_root);
 	counter->usage = 0;
 	counter->peak = 0;
 	counter->charged_by_amount = 0;
@@ -1688,6 +1719,94 @@ static void aborted_cgroup_leaves_nothing_behind(struct kunit *test)
 	misc_cg_res_unregister(res);
 }
 
+/*
+ * From here on the task's nth allocation fails, and no other; 0 for none.
+ * Debugfs is how failslab is told to fail those that may sleep, and not to
+ * fill the log.
+ */
+static void t_fail_nth(struct kunit *test, unsigned int nth)
+{
+#ifdef CONFIG_FAILSLAB
+	struct dentry *dir = debugfs_lookup("failslab", NULL);
+	struct dentry *sleeping = debugfs_lookup("ignore-gfp-wait", dir);
+	struct dentry *verbose = debugfs_lookup("verbose", dir);
+
+	KUNIT_ASSERT_TRUE(test, sleeping && verbose);
+	*(bool *)d_inode(sleeping)->i_private = !nth;
+	*(unsigned long *)d_inode(verbose)->i_private = 0;
+	dput(verbose);
+	dput(sleeping);
+	dput(dir);
+	current->fail_nth = nth;
+#else
+	kunit_skip(test, "needs CONFIG_FAILSLAB");
+#endif
+}
+
+/* Whether the allocation that was to fail has come. */
+static bool t_failed_nth(struct kunit *test)
+{
+	bool failed = false;
+
+#ifdef CONFIG_FAILSLAB
+	failed = !current->fail_nth;
+#endif
+	t_fail_nth(test, 0);
+	return failed;
+}
+
+static void new_name_without_memory_leaves_nothing_behind(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_res *res;
+	struct misc_cg *cg;
+	int nth, cgroups;
+
+	for (nth = 1; ; nth++) {
+		t_fail_nth(test, nth);
+		res = misc_cg_res_register("kunit_new", 10);
+		if (!t_failed_nth(test))
+			break;
+		KUNIT_ASSERT_PTR_EQ(test, res, ERR_PTR(-ENOMEM));
+		KUNIT_EXPECT_EQ(test, misc_cg_nr_resources, t->nr_names);
+		list_for_each_entry(cg, &misc_cg_list, node)
+			KUNIT_EXPECT_NULL(test, cg->counters[t->nr_names]);
+		KUNIT_EXPECT_EQ(test, t_write(test, t->leaf, "kunit_new 1"),
+				-EINVAL);
+		EXPECT_FILE(t->leaf, "misc.capacity",
+			    "kunit_a 100\nkunit_b 100\n");
+	}
+
+	cgroups = list_count_nodes(&misc_cg_list);
+	KUNIT_EXPECT_EQ(test, nth, cgroups + 1);
+	EXPECT_FILE(t->leaf, "misc.capacity",
+		    "kunit_a 100\nkunit_b 100\nkunit_new 10\n");
+	misc_cg_res_unregister(res);
+}
+
+static void new_cgroup_without_memory_leaves_nothing_behind(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	size_t cgroups = list_count_nodes(&misc_cg_list);
+	struct cgroup_subsys_state *css;
+	struct misc_cg *cg;
+	int nth;
+
+	for (nth = 1; ; nth++) {
+		t_fail_nth(test, nth);
+		css = misc_cgrp_subsys.css_alloc(&t->leaf->css);
+		if (!t_failed_nth(test))
+			break;
+		KUNIT_ASSERT_PTR_EQ(test, css, ERR_PTR(-ENOMEM));
+		KUNIT_EXPECT_EQ(test, list_count_nodes(&misc_cg_list), cgroups);
+	}
+
+	/* The cgroup and its counters. */
+	KUNIT_EXPECT_EQ(test, nth, 1 + misc_cg_nr_resources + 1);
+	cg = t_online(test, t->leaf, css);
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, cg, 1), 0);
+}
+
 static void new_name_counts_in_removed_cgroups_too(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
@@ -1744,6 +1863,8 @@ static struct kunit_case t_register_cases[] = {
 	KUNIT_CASE(new_cgroup_counts_all_names),
 	KUNIT_CASE(aborted_cgroup_leaves_nothing_behind),
 	KUNIT_CASE(new_name_counts_in_removed_cgroups_too),
+	KUNIT_CASE(new_name_without_memory_leaves_nothing_behind),
+	KUNIT_CASE(new_cgroup_without_memory_leaves_nothing_behind),
 	KUNIT_CASE(at_most_64_names),
 	{}
 };
@@ -2147,451 +2268,8 @@ static struct kunit_suite t_files_suite = {
 	.test_cases = t_files_cases,
 };
 
-/*
- * Random histories
- *
- * A history is a sequence of operations, each a handful of numbers that mean
- * something in every state.  It is applied to the controller and to a model,
- * a plain list of what is charged from which everything else is computed; the
- * two must agree after every step.
- */
-
-#define H_NODES	12
-#define H_HELD	24
-
-enum h_kind {
-	H_CHARGE,	/* charge, or release what the slot holds */
-	H_AMOUNT,	/* the same by amount, in parts */
-	H_MOVE,
-	H_MAX,
-	H_CAPACITY,
-	H_REGISTER,	/* or unregister */
-	H_MKDIR,
-	H_RMDIR,
-	H_KINDS
-};
-
-struct h_op {
-	enum h_kind kind;
-	unsigned int res;
-	unsigned int node;
-	unsigned int slot;
-	unsigned int other;	/* the slot to move to */
-	u64 value;
-};
-
-struct h_numbers {
-	u64 max;
-	u64 usage;
-	u64 peak;
-	u64 nr_max;
-	u64 nr_max_local;
-	u64 nr_alloc_fail;
-};
-
-struct h_node {
-	struct misc_cg *cg;	/* NULL: unused */
-	int parent;		/* -1 in the root */
-	bool removed;
-	struct h_numbers res[2];
-};
-
-struct h_held {
-	struct misc_cg_charge charge;
-	bool by_amount;
-	unsigned int res;
-	int node;
-	u64 amount;		/* 0: nothing is held */
-};
-
-struct h_state {
-	struct kunit *test;
-	struct misc_cg_res *res[2];
-	u64 capacity[2];
-	bool registered[2];
-	struct h_node node[H_NODES];
-	struct h_held held[H_HELD];
-	const char *why;	/* what did not agree */
-};
-
-static bool h_under(struct h_state *h, int node, int top)
-{
-	while (node >= 0 && node != top)
-		node = h->node[node].parent;
-	return node == top;
-}
-
-static u64 h_usage(struct h_state *h, unsigned int res, int node)
-{
-	u64 usage = 0;
-	int i;
-
-	for (i = 0; i < H_HELD; i++)
-		if (h->held[i].amount && h->held[i].res == res &&
-		    h_under(h, h->held[i].node, node))
-			usage += h->held[i].amount;
-	return usage;
-}
-
-/* What adding an amount to the levels from node up to below end comes to. */
-static int h_add(struct h_state *h, unsigned int res, int node, int end,
-		 u64 amount)
-{
-	struct h_numbers *own = &h->node[node].res[res];
-	u64 room, usage;
-	int n;
-
-	for (n = node; n != end; n = h->node[n].parent) {
-		u64 limit = n ? h->node[n].res[res].max : h->capacity[res];
-
-		usage = h_usage(h, res, n);
-		room = limit > usage ? limit - usage : 0;
-		if (amount <= room)
-			continue;
-
-		if (node)
-			own->nr_alloc_fail++;
-		if (!n)
-			return -ENOSPC;
-		h->node[n].res[res].nr_max_local++;
-		for (; n > 0; n = h->node[n].parent)
-			h->node[n].res[res].nr_max++;
-		return -EBUSY;
-	}
-	return 0;
-}
-
-static void h_expect(struct h_state *h, bool agrees, const char *why)
-{
-	if (!agrees && !h->why)
-		h->why = why;
-}
-
-static void h_charge(struct h_state *h, struct h_held *held,
-		     const struct h_op *op, int node, bool by_amount)
-{
-	struct misc_cg *cg = h->node[node].cg;
-	u64 amount = op->value ?: 1;
-	int ret;
-
-	ret = h->registered[op->res] ? h_add(h, op->res, node, -1, amount) :
-				       -ENODEV;
-	if (!ret)
-		*held = (struct h_held){
-			.by_amount = by_amount,
-			.res = op->res,
-			.node = node,
-			.amount = amount,
-		};
-	if (!by_amount) {
-		h_expect(h, t_charge(&held->charge, h->res[op->res], cg,
-				     amount) == ret, "charge");
-	} else {
-		h_expect(h, misc_cg_try_charge(h->res[op->res], cg,
-					       amount) == ret, "try_charge");
-		if (!ret)
-			css_get(&cg->css);
-	}
-}
-
-static void h_return(struct h_state *h, struct h_held *held, u64 part)
-{
-	struct misc_cg *cg = h->node[held->node].cg;
-
-	if (!held->by_amount) {
-		misc_cg_charge_release(&held->charge);
-		held->amount = 0;
-		return;
-	}
-	part = clamp(part, 1, held->amount);
-	misc_cg_uncharge(h->res[held->res], cg, part);
-	held->amount -= part;
-	if (!held->amount)
-		put_misc_cg(cg);
-}
-
-static void h_move(struct h_state *h, struct h_held *to, struct h_held *from,
-		   int node)
-{
-	int end = from->node;
-	int ret;
-
-	if (!from->amount || from->by_amount || to->amount)
-		return;
-	while (!h_under(h, node, end))
-		end = h->node[end].parent;
-	ret = h_add(h, from->res, node, end, from->amount);
-	h_expect(h, t_move(&to->charge, &from->charge,
-			   h->node[node].cg) == ret, "move");
-	if (ret)
-		return;
-	to->by_amount = false;
-	to->res = from->res;
-	to->node = node;
-	to->amount = from->amount;
-	from->amount = 0;
-}
-
-static void h_set_max(struct h_state *h, const struct h_op *op, int node)
-{
-	char text[80];
-
-	if (!node)
-		return;
-	snprintf(text, sizeof(text), "%s %llu\n", h->res[op->res]->name,
-		 op->value);
-	h_expect(h, !t_write(h->test, h->node[node].cg, text),
-		 "write to misc.max");
-	h->node[node].res[op->res].max = op->value;
-}
-
-static void h_register(struct h_state *h, const struct h_op *op)
-{
-	struct misc_cg_res *res = h->res[op->res];
-
-	if (h->registered[op->res]) {
-		misc_cg_res_unregister(res);
-		h->capacity[op->res] = 0;
-	} else {
-		h_expect(h, misc_cg_res_register(res->name, op->value) == res,
-			 "register");
-		h->capacity[op->res] = op->value;
-	}
-	h->registered[op->res] ^= true;
-}
-
-static void h_mkdir(struct h_state *h, int parent)
-{
-	int n, i;
-
-	for (n = 0; h->node[n].cg; n++)
-		if (n == H_NODES - 1)
-			return;
-	h->node[n] = (struct h_node){
-		.cg = t_child(h->test, h->node[parent].cg),
-		.parent = parent,
-	};
-	for (i = 0; i < 2; i++)
-		h->node[n].res[i].max = U64_MAX;
-}
-
-static void h_rmdir(struct h_state *h, int node)
-{
-	int n;
-
-	for (n = 0; n < H_NODES; n++)
-		if (h->node[n].cg && !h->node[n].removed &&
-		    h->node[n].parent == node)
-			return;
-	if (!node)
-		return;
-	t_remove(h->node[node].cg);
-	h->node[node].removed = true;
-}
-
-static bool h_pinned(struct h_state *h, int node)
-{
-	int i;
-
-	if (!h->node[node].removed)
-		return true;
-	for (i = 0; i < H_HELD; i++)
-		if (h->held[i].amount && h->held[i].node == node)
-			return true;
-	for (i = 0; i < H_NODES; i++)
-		if (h->node[i].cg && h->node[i].parent == node)
-			return true;
-	return false;
-}
-
-/* Removed cgroups go when the last reference has gone, and no sooner. */
-static void h_reap(struct h_state *h)
-{
-	bool again;
-	int n;
-
-	do {
-		again = false;
-		for (n = 1; n < H_NODES; n++) {
-			struct misc_cg *cg = h->node[n].cg;
-
-			if (!cg)
-				continue;
-			h_expect(h, t_released(cg) == !h_pinned(h, n),
-				 "references");
-			if (!t_released(cg))
-				continue;
-			t_free(cg);
-			h->node[n].cg = NULL;
-			again = true;
-		}
-	} while (again && !h->why);
-}
-
-static void h_compare(struct h_state *h)
-{
-	unsigned int res;
-	int n;
-
-	for (n = 0; n < H_NODES; n++) {
-		for (res = 0; h->node[n].cg && res < 2; res++) {
-			struct h_numbers *m = &h->node[n].res[res];
-			struct misc_cg_view view =
-				misc_cg_view(h->res[res], h->node[n].cg);
-
-			m->usage = h_usage(h, res, n);
-			m->peak = max(m->peak, m->usage);
-			h_expect(h, view.capacity == h->capacity[res],
-				 "capacity");
-			h_expect(h, view.counter.usage == m->usage, "usage");
-			h_expect(h, view.counter.peak == m->peak, "peak");
-			h_expect(h, !n || view.counter.max == m->max, "max");
-			h_expect(h, view.counter.nr_max == m->nr_max, ".max");
-			h_expect(h, view.counter.nr_max_local ==
-				 m->nr_max_local, "local .max");
-			h_expect(h, view.counter.nr_alloc_fail ==
-				 m->nr_alloc_fail, ".alloc_fail");
-		}
-	}
-}
-
-/* Whether controller and model agree on what this operation does. */
-static bool h_apply(struct h_state *h, const struct h_op *op)
-{
-	struct h_held *held = &h->held[op->slot];
-	int node = op->node;
-
-	/* The root is always there. */
-	while (!h->node[node].cg || h->node[node].removed)
-		node = (node + 1) % H_NODES;
-
-	switch (op->kind) {
-	case H_CHARGE:
-	case H_AMOUNT:
-		if (held->amount)
-			h_return(h, held, op->value);
-		else
-			h_charge(h, held, op, node, op->kind == H_AMOUNT);
-		break;
-	case H_MOVE:
-		h_move(h, &h->held[op->other], held, node);
-		break;
-	case H_MAX:
-		h_set_max(h, op, node);
-		break;
-	case H_CAPACITY:
-		if (h->registered[op->res]) {
-			misc_cg_res_set_capacity(h->res[op->res], op->value);
-			h->capacity[op->res] = op->value;
-		}
-		break;
-	case H_REGISTER:
-		h_register(h, op);
-		break;
-	case H_MKDIR:
-		h_mkdir(h, node);
-		break;
-	case H_RMDIR:
-		h_rmdir(h, node);
-		break;
-	default:
-		break;
-	}
-	h_reap(h);
-	h_compare(h);
-	return !h->why;
-}
-
-static u32 h_random(struct rnd_state *rnd, u32 below)
-{
-	return prandom_u32_state(rnd) % below;
-}
-
-static struct h_op h_random_op(struct rnd_state *rnd)
-{
-	static const u8 often[H_KINDS] = { 30, 20, 20, 10, 4, 2, 6, 5 };
-	struct h_op op = {
-		.res = h_random(rnd, 2),
-		.node = h_random(rnd, H_NODES),
-		.slot = h_random(rnd, H_HELD),
-		.other = h_random(rnd, H_HELD),
-	};
-	bool limit;
-	int i = h_random(rnd, 97);
-
-	while (i >= often[op.kind])
-		i -= often[op.kind++];
-	limit = op.kind >= H_MAX;
-
-	/* Mostly numbers that get in each other's way, some that could wrap. */
-	switch (h_random(rnd, limit ? 8 : 32)) {
-	case 0:
-		op.value = U64_MAX;
-		break;
-	case 1:
-		op.value = U64_MAX - h_random(rnd, 100);
-		break;
-	default:
-		op.value = h_random(rnd, limit ? 150 : 20);
-		break;
-	}
-	return op;
-}
-
-static unsigned int h_seed = 1;
-module_param_named(kunit_seed, h_seed, uint, 0444);
-static unsigned int h_steps = 20000;
-module_param_named(kunit_steps, h_steps, uint, 0444);
-
-static void random_history_agrees_with_the_model(struct kunit *test)
-{
-	struct t_fixture *t = test->priv;
-	struct h_state *h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
-	struct rnd_state rnd;
-	unsigned int step;
-	int i;
-
-	KUNIT_ASSERT_NOT_NULL(test, h);
-	h->test = test;
-	h->node[0] = (struct h_node){ .cg = t->root, .parent = -1 };
-	h->res[0] = t->a;
-	h->res[1] = t->b;
-	for (i = 0; i < 2; i++) {
-		h->registered[i] = true;
-		h->capacity[i] = 100;
-		h->node[0].res[i].max = U64_MAX;
-	}
-
-	prandom_seed_state(&rnd, h_seed);
-	for (step = 0; step < h_steps; step++) {
-		struct h_op op = h_random_op(&rnd);
-
-		if (h_apply(h, &op))
-			continue;
-		kunit_info(test, "operation %u: resource %u, cgroup %u, slot %u to %u, value %llu\n",
-			   op.kind, op.res, op.node, op.slot, op.other,
-			   op.value);
-		KUNIT_FAIL(test, "%s is wrong at step %u of misc.kunit_seed=%u",
-			   h->why, step, h_seed);
-		break;
-	}
-
-	for (i = 0; i < H_HELD; i++)
-		if (h->held[i].amount)
-			h_return(h, &h->held[i], U64_MAX);
-}
-
-static struct kunit_case t_history_cases[] = {
-	KUNIT_CASE(random_history_agrees_with_the_model),
-	{}
-};
-
-static struct kunit_suite t_history_suite = {
-	.name = "misc_cg_history",
-	.init = t_init,
-	.exit = t_exit,
-	.test_cases = t_history_cases,
-};
+#include "misc_kunit_history.c"
+#include "misc_kunit_writes.c"
 
 kunit_test_suites(&t_charge_suite, &t_limits_suite, &t_move_suite,
-		  &t_register_suite, &t_files_suite, &t_history_suite);
+		  &t_register_suite, &t_files_suite, &h_suite, &w_suite);
