@@ -21,9 +21,15 @@
 #include <kunit/test.h>
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/kernfs.h>
+#include <linux/kthread.h>
 #include <linux/moduleparam.h>
 #include <linux/prandom.h>
+
+/* Listened to; misc.c has made its own. */
+#undef CREATE_TRACE_POINTS
+#include <trace/events/lock.h>
 
 /* What stands in for a cgroup of the core. */
 struct t_cgroup {
@@ -295,24 +301,32 @@ static struct kernfs_node *t_file(struct misc_cg *cg, const char *name)
 	return kernfs_find_and_get(cg->css.cgroup->kn, name);
 }
 
-/* What reading a file gives, less the lines of other providers. */
+/* What reading a file gives; false if there is no such file. */
+static bool t_show(struct misc_cg *cg, const char *name, char *buf, size_t size)
+{
+	struct kernfs_open_file of = { .kn = t_file(cg, name) };
+	struct seq_file sf = { .buf = buf, .size = size, .private = &of };
+	int ret;
+
+	buf[0] = '\0';
+	if (!of.kn)
+		return false;
+	ret = seq_cft(&sf)->seq_show(&sf, NULL);
+	kernfs_put(of.kn);
+	buf[min(sf.count, size - 1)] = '\0';
+	return !ret && !seq_has_overflowed(&sf);
+}
+
+/* The same, less the lines of other providers. */
 static const char *t_read(struct kunit *test, struct misc_cg *cg,
 			  const char *name)
 {
 	struct t_fixture *t = test->priv;
-	struct kernfs_open_file of = { .kn = t_file(cg, name) };
-	struct seq_file sf = { .buf = t->raw, .size = sizeof(t->raw),
-			       .private = &of };
 	char *line, *end;
 
-	t->text[0] = '\0';
-	if (!of.kn)
+	if (!t_show(cg, name, t->raw, sizeof(t->raw)))
 		return "no such file";
-	KUNIT_EXPECT_EQ(test, seq_cft(&sf)->seq_show(&sf, NULL), 0);
-	KUNIT_EXPECT_FALSE(test, seq_has_overflowed(&sf));
-	kernfs_put(of.kn);
-
-	t->raw[min(sf.count, sizeof(t->raw) - 1)] = '\0';
+	t->text[0] = '\0';
 	for (line = t->raw; *line; line = end) {
 		end = strchrnul(line, '\n');
 		end += *end == '\n';
@@ -405,7 +419,7 @@ static void t_uncharge_all(struct misc_cg_res *res, struct misc_cg *cg)
 		misc_cg_uncharge(res, cg, amount);
 }
 
-static void t_exit(struct kunit *test)
+static void t_return_all(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
 	struct t_cgroup *tc, *tmp;
@@ -437,7 +451,15 @@ static void t_exit(struct kunit *test)
 		misc_cg_res_unregister(t->a);
 	if (t->b->registered)
 		misc_cg_res_unregister(t->b);
-	t_forget_names(t->nr_names);
+}
+
+static void t_exit(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	t_return_all(test);
+	if (t && t->nr_names)
+		t_forget_names(t->nr_names);
 }
 
 /*
@@ -2270,6 +2292,8 @@ static struct kunit_suite t_files_suite = {
 
 #include "misc_kunit_history.c"
 #include "misc_kunit_writes.c"
+#include "misc_kunit_concurrency.c"
 
 kunit_test_suites(&t_charge_suite, &t_limits_suite, &t_move_suite,
-		  &t_register_suite, &t_files_suite, &h_suite, &w_suite);
+		  &t_register_suite, &t_files_suite, &h_suite, &w_suite,
+		  &k_suite);
