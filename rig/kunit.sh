@@ -1,41 +1,70 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the KUnit tests on User Mode Linux: the kernel of one base as a process.
+# Builds a kernel of one base with the KUnit tests in it, and runs them.
 #
-#   kunit.sh BASE
+#   kunit.sh BASE VARIANT
 #
-# The kernel's log, with the results in it, is left in build/BASE/kunit.log.
+#   uml            the kernel as a process, with KASAN
+#   uml-i386       the same with 32 bits, where a counter takes two words
+#   uml-coverage   the same without checks, for coverage.sh
+#   smp-i386       32 bits and four CPUs, in QEMU: here a counter that is read in two steps shows
+#
+# From the environment: STEPS, how many steps the random tests take on UML, and SEED, with which they
+# begin. The kernel's log, with the results in it, is left in build/BASE/kunit-VARIANT.log.
 
 . "$(dirname "$0")/tree.sh"
 
-[ $# = 1 ] || die "usage: kunit.sh BASE"
-base=$1
+[ $# = 2 ] || die "usage: kunit.sh BASE VARIANT"
+base=$1 variant=$2
 check_base "$base"
-config=$rig/kernel/kunit.config
-results=$build/$base/kunit.log
+results=$build/$base/kunit-$variant.log
+steps=${STEPS:-1000000} seed=${SEED:-1} milliseconds=300
+for n in STEPS="$steps" SEED="$seed"; do
+	[[ ${n#*=} =~ ^[1-9][0-9]{0,8}$ ]] || die "$n: not a number from 1 to 999999999"
+done
+
+machine=() options=("CC=ccache gcc") configs=(kunit kunit-checks "kunit-$variant")
+case $variant in
+uml) ;;
+uml-coverage) configs=(kunit "kunit-$variant") ;;
+uml-i386) options+=(SUBARCH=i386) ;;
+smp-i386)
+	machine=(--arch=i386 --qemu_args "-smp 4")
+	# TCG is fifty times slower than UML, and its other CPUs only help where tests wait for time.
+	steps=20000 milliseconds=1000 ;;
+*) die "$variant: unknown variant; there are: uml uml-i386 uml-coverage smp-i386" ;;
+esac
 
 need ccache flex bison bc rsync patch gcc make python3
+case $variant in
+*-i386) need gcc-multilib ;;&
+smp-*) need qemu-system-x86 ;;
+esac
 
 tree_prepare "$base" ours
 mkdir -p "$build/$base"
+obj=obj-kunit-$variant
 
 kunit() {
 	cd "$tree"
-	/usr/bin/python3 -B tools/testing/kunit/kunit.py "$@" --build_dir=obj-kunit
+	/usr/bin/python3 -B tools/testing/kunit/kunit.py "$@" --build_dir="$obj" "${machine[@]}"
 }
 
 compile() {
-	kunit build --kunitconfig="$config" --make_options "CC=ccache gcc" --jobs="$(nproc)"
+	local files=("${configs[@]/#/$rig/kernel/}")
+	files=("${files[@]/%/.config}")
+	kunit build "${files[@]/#/--kunitconfig=}" "${options[@]/#/--make_options=}" --jobs="$(nproc)"
 }
 
 # That tests fail is for verdict.sh to say; only a kernel that does not start is a failure here.
 execute() {
-	rm -f "$tree/obj-kunit/test.log"
-	kunit exec --timeout=300 || true
-	cp "$tree/obj-kunit/test.log" "$results"
+	rm -f "$tree/$obj/test.log"
+	kunit exec --timeout=3600 --kernel_args "misc.kunit_steps=$steps" --kernel_args "misc.kunit_seed=$seed" \
+		--kernel_args "misc.kunit_ms=$milliseconds" || true
+	cp "$tree/$obj/test.log" "$results"
 }
 
-step "build the KUnit kernel of $base (about 5 minutes the first time)" "kunit-build-$base" compile
+step "build the KUnit kernel of $base ($variant; about 5 minutes the first time)" "kunit-build-$base-$variant" compile
 rm -f "$results"
-step "run the KUnit tests of $base" "kunit-run-$base" execute
+step "run the KUnit tests of $base ($variant)" "kunit-run-$base-$variant" execute
 "$rig/verdict.sh" "$base" "$results" "$results"

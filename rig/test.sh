@@ -38,7 +38,9 @@ in_machine() {
 
 mkdir -p "$out"
 "$rig/qemu/build.sh"
-count "$rig/kunit.sh" "$base"
+for variant in uml uml-i386 smp-i386; do
+	count "$rig/kunit.sh" "$base" "$variant"
+done
 "$rig/kernel.sh" "$base" ours debug
 "$rig/selftests.sh" "$base"
 rm -rf "$out/test"
