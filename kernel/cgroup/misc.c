@@ -824,7 +824,7 @@ static int misc_cg_show(struct seq_file *sf, void *v)
 
 /* Limits that one write to misc.max sets. */
 struct misc_cg_limits {
-	DECLARE_BITMAP(set, MISC_CG_RES_MAX);
+	bool set[MISC_CG_RES_MAX];
 	u64 max[MISC_CG_RES_MAX];
 };
 
@@ -845,8 +845,9 @@ static int misc_cg_parse_limit(char *line, struct misc_cg_limits *limits)
 	if (!res)
 		return -EINVAL;
 	i = misc_cg_index(res);
-	if (__test_and_set_bit(i, limits->set))
+	if (limits->set[i])
 		return -EINVAL;
+	limits->set[i] = true;
 
 	if (!strcmp(value, "max")) {
 		limits->max[i] = MISC_CG_UNLIMITED;
@@ -878,9 +879,11 @@ static ssize_t misc_cg_max_write(struct kernfs_open_file *of, char *buf,
 			return ret;
 	} while (buf);
 
-	for_each_set_bit(i, limits.set, MISC_CG_RES_MAX) {
+	for (i = 0; i < MISC_CG_RES_MAX; i++) {
 		struct misc_cg_res *res = &misc_cg_resources[i];
 
+		if (!limits.set[i])
+			continue;
 		spin_lock_irq(&res->lock);
 		misc_cg_counter(res, cg)->max = limits.max[i];
 		spin_unlock_irq(&res->lock);

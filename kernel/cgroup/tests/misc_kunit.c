@@ -2080,6 +2080,7 @@ static void without_capacity_only_numbers_that_are_not_0_are_listed(struct kunit
 		EXPECT_FILE(t->root, "misc.capacity", "kunit_b 100\n");
 		EXPECT_FILE(t->leaf, "misc.capacity", "kunit_b 100\n");
 		EXPECT_FILE(t->leaf, "misc.max", "kunit_b max\n");
+		EXPECT_FILE(t->right, "misc.max", "kunit_b max\n");
 		EXPECT_FILE(t->leaf, "misc.max.effective", "kunit_b 100\n");
 
 		EXPECT_FILE(t->root, "misc.current", "kunit_a 10\nkunit_b 0\n");
