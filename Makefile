@@ -7,7 +7,7 @@ LIMIT ?= 600
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects guest shell boot clean
+.PHONY: help run test defects coverage guest shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: ## every test; the last line counts them (STEPS=1000000 random ones on UML
 
 defects: ## the known defects of stock: what stock does, what ours does
 	@rig/defects.sh $(BASE)
+
+coverage: ## how much of misc.c the KUnit tests reach
+	@rig/coverage.sh $(BASE)
 
 guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is refused
 	@rig/kernel.sh $(BASE) $(flavor) run

@@ -6,7 +6,7 @@
 #
 #   uml            the kernel as a process, with KASAN
 #   uml-i386       the same with 32 bits, where a counter takes two words
-#   uml-coverage   the same without checks, for coverage.sh
+#   uml-coverage   the same without checks, which leaves gcov's report in build/BASE/coverage.json
 #   smp-i386       32 bits and four CPUs, in QEMU: here a counter that is read in two steps shows
 #
 # From the environment: STEPS, how many steps the random tests take on UML, and SEED, with which they
@@ -26,7 +26,13 @@ done
 machine=() options=("CC=ccache gcc") configs=(kunit kunit-checks "kunit-$variant")
 case $variant in
 uml) ;;
-uml-coverage) configs=(kunit "kunit-$variant") ;;
+uml-coverage)
+	configs=(kunit "kunit-$variant")
+	# Functions of our own count once, not wherever they are inlined.
+	options+=(CFLAGS_misc.o=-fno-early-inlining)
+	# gcc's libgcov has a mangle_path() too, and writes what it knows from a section that UML's linker
+	# script does not list.
+	options+=("KCPPFLAGS=-Dmangle_path=seq_mangle_path -D__fini_array_end='*(.fini_array.*)__fini_array_end'") ;;
 uml-i386) options+=(SUBARCH=i386) ;;
 smp-i386)
 	machine=(--arch=i386 --qemu_args "-smp 4")
@@ -58,10 +64,12 @@ compile() {
 
 # That tests fail is for verdict.sh to say; only a kernel that does not start is a failure here.
 execute() {
-	rm -f "$tree/$obj/test.log"
+	rm -f "$tree/$obj/test.log" "$tree/$obj/kernel/cgroup/misc.gcda"
 	kunit exec --timeout=3600 --kernel_args "misc.kunit_steps=$steps" --kernel_args "misc.kunit_seed=$seed" \
 		--kernel_args "misc.kunit_ms=$milliseconds" || true
 	cp "$tree/$obj/test.log" "$results"
+	[ "$variant" != uml-coverage ] || (cd "$tree" && gcov --json-format --stdout --branch-probabilities \
+		"$obj/kernel/cgroup/misc.gcda" >"$build/$base/coverage.json")
 }
 
 step "build the KUnit kernel of $base ($variant; about 5 minutes the first time)" "kunit-build-$base-$variant" compile
