@@ -29,7 +29,9 @@
 
 /* Listened to; misc.c has made its own. */
 #undef CREATE_TRACE_POINTS
+#include <trace/events/kmem.h>
 #include <trace/events/lock.h>
+#include <trace/events/printk.h>
 
 /* What stands in for a cgroup of the core. */
 struct t_cgroup {
@@ -50,6 +52,20 @@ struct t_trace {
 	u64 usage;
 	u64 limit;
 	bool locked;
+	bool in_rcu;
+};
+
+/* What a task has had printed of kunit_a and kunit_b. */
+struct t_log {
+	struct task_struct *by;
+	unsigned int nr;		/* lines */
+	char last[256];
+};
+
+/* What a task has freed. */
+struct t_frees {
+	struct task_struct *by;
+	unsigned int nr;
 };
 
 struct t_fixture {
@@ -63,6 +79,8 @@ struct t_fixture {
 
 	struct misc_cg_charge c[8];	/* for the test to use */
 	struct t_trace trace;
+	struct t_log log;
+	struct t_frees frees;
 	struct list_head cgroups;	/* parents before children */
 	unsigned int nr_made;
 	unsigned int nr_names;		/* before the test made any */
@@ -353,7 +371,10 @@ static ssize_t t_write_bytes(struct kunit *test, struct misc_cg *cg,
 	t->raw[len] = '\0';
 	ret = of_cft(&of)->write(&of, t->raw, len, 0);
 	kernfs_put(of.kn);
-	return ret == len ? 0 : ret;
+	/* It took everything, or nothing. */
+	if (ret >= 0 && ret != len)
+		return -EIO;
+	return ret < 0 ? ret : 0;
 }
 
 static ssize_t t_write(struct kunit *test, struct misc_cg *cg, const char *text)
@@ -362,6 +383,78 @@ static ssize_t t_write(struct kunit *test, struct misc_cg *cg, const char *text)
 }
 
 #define SET_MAX(cg, text) KUNIT_EXPECT_EQ(test, t_write(test, cg, text), 0)
+
+/*
+ * The log, and what is freed
+ */
+
+static void t_log_probe(void *data, const char *text, size_t len)
+{
+	struct t_log *log = data;
+
+	if (current != log->by || !(strnstr(text, "kunit_a:", len) ||
+				    strnstr(text, "kunit_b:", len)))
+		return;
+	log->nr++;
+	snprintf(log->last, sizeof(log->last), "%.*s", (int)len, text);
+	strim(log->last);
+}
+
+static void t_log_off(void *data)
+{
+	unregister_trace_console(t_log_probe, data);
+	tracepoint_synchronize_unregister();
+}
+
+static void t_log_on(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	t->log.by = current;
+	if (register_trace_console(t_log_probe, &t->log))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, t_log_off,
+							   &t->log));
+}
+
+/* The last line is this, in that cgroup. */
+#define EXPECT_LOG(text, cg) do {					\
+	char __path[128], __text[256];					\
+									\
+	cgroup_path((cg)->css.cgroup, __path, sizeof(__path));		\
+	snprintf(__text, sizeof(__text), "%s, in %s", text, __path);	\
+	KUNIT_EXPECT_STREQ(test, t->log.last, __text);			\
+} while (0)
+
+static void t_frees_probe(void *data, unsigned long where, const void *what)
+{
+	struct t_frees *frees = data;
+
+	frees->nr += what && current == frees->by;
+}
+
+static void t_frees_off(void *data)
+{
+	unregister_trace_kfree(t_frees_probe, data);
+	tracepoint_synchronize_unregister();
+}
+
+static void t_frees_on(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	t->frees.by = current;
+	if (register_trace_kfree(t_frees_probe, &t->frees))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, t_frees_off,
+							   &t->frees));
+}
+
+#define EXPECT_FREES(n, what) do {					\
+	t->frees.nr = 0;						\
+	what;								\
+	KUNIT_EXPECT_EQ_MSG(test, t->frees.nr, n, #what);		\
+} while (0)
 
 /*
  * Before and after each test
@@ -743,8 +836,10 @@ static void uncharge_of_more_than_was_charged_changes_nothing(struct kunit *test
 	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->leaf, 20), 0);
 	KUNIT_EXPECT_EQ(test, t_charge(&t->c[1], t->a, t->right, 20), 0);
 
+	t_log_on(test);
 	EXPECT_WARNING(misc_cg_warn_uncharge,
 		       misc_cg_uncharge)(t->a, t->leaf, 11);
+	EXPECT_LOG("kunit_a: uncharging 11 where 10 are charged", t->leaf);
 	EXPECT_USAGE("50 50 30 30 20");
 	misc_cg_uncharge(t->a, t->leaf, U64_MAX);
 	EXPECT_USAGE("50 50 30 30 20");
@@ -1156,6 +1251,7 @@ static void t_probe(void *data, const char *resource, u64 amount,
 	trace->usage = usage;
 	trace->limit = limit;
 	trace->locked = irqs_disabled();
+	trace->in_rcu = rcu_read_lock_held();
 }
 
 static void t_unprobe(void *data)
@@ -1201,6 +1297,8 @@ static void refusal_is_traced_with_what_it_was_decided_on(struct kunit *test)
 	EXPECT_TRACE(2, "kunit_a", 71, t->right, t->root, 30, 100);
 	t_move(&c[2], &c[1], t->leaf);
 	EXPECT_TRACE(3, "kunit_a", 20, t->leaf, t->left, 10, 15);
+	/* Which keeps the root's cgroup, of which there may be another soon. */
+	KUNIT_EXPECT_TRUE(test, t->trace.in_rcu);
 }
 
 static void refusal_is_told_after_unlocking(struct kunit *test)
@@ -1286,14 +1384,18 @@ static void move_onto_a_charge_that_holds_something_is_invalid(struct kunit *tes
 	struct misc_cg_charge *c = t->c;
 
 	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, 10), 0);
-	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->right, 5), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->b, t->right, 5), 0);
+	t_log_on(test);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			EXPECT_WARNING(misc_cg_charge_move_current,
 				       misc_cg_charge_move_current)(&c[1],
 								    &c[0]));
 	KUNIT_EXPECT_EQ(test, misc_cg_charge_move_current(&c[0], &c[0]),
 			-EINVAL);
-	EXPECT_USAGE("15 15 10 10 5");
+	KUNIT_EXPECT_STREQ(test, t->log.last,
+			   "kunit_b: moving to a charge that is not empty");
+	EXPECT_USAGE("10 10 10 10 0");
+	KUNIT_EXPECT_EQ(test, t_usage(t->b, t->right), 5);
 	KUNIT_EXPECT_PTR_EQ(test, c[0].cg, t->leaf);
 	KUNIT_EXPECT_PTR_EQ(test, c[1].cg, t->right);
 }
@@ -1782,13 +1884,20 @@ static void new_name_without_memory_leaves_nothing_behind(struct kunit *test)
 	struct t_fixture *t = test->priv;
 	struct misc_cg_res *res;
 	struct misc_cg *cg;
-	int nth, cgroups;
+	int nth, failed = 0;
 
 	for (nth = 1; ; nth++) {
 		t_fail_nth(test, nth);
 		res = misc_cg_res_register("kunit_new", 10);
 		if (!t_failed_nth(test))
 			break;
+		/* Not ours: kmemleak allocates on every allocation. */
+		if (!IS_ERR(res)) {
+			misc_cg_res_unregister(res);
+			t_forget_names(t->nr_names);
+			continue;
+		}
+		failed++;
 		KUNIT_ASSERT_PTR_EQ(test, res, ERR_PTR(-ENOMEM));
 		KUNIT_EXPECT_EQ(test, misc_cg_nr_resources, t->nr_names);
 		list_for_each_entry(cg, &misc_cg_list, node)
@@ -1799,8 +1908,7 @@ static void new_name_without_memory_leaves_nothing_behind(struct kunit *test)
 			    "kunit_a 100\nkunit_b 100\n");
 	}
 
-	cgroups = list_count_nodes(&misc_cg_list);
-	KUNIT_EXPECT_EQ(test, nth, cgroups + 1);
+	KUNIT_EXPECT_EQ(test, failed, list_count_nodes(&misc_cg_list));
 	EXPECT_FILE(t->leaf, "misc.capacity",
 		    "kunit_a 100\nkunit_b 100\nkunit_new 10\n");
 	misc_cg_res_unregister(res);
@@ -1812,19 +1920,28 @@ static void new_cgroup_without_memory_leaves_nothing_behind(struct kunit *test)
 	size_t cgroups = list_count_nodes(&misc_cg_list);
 	struct cgroup_subsys_state *css;
 	struct misc_cg *cg;
-	int nth;
+	int nth, failed = 0;
 
+	t_frees_on(test);
 	for (nth = 1; ; nth++) {
+		t->frees.nr = 0;
 		t_fail_nth(test, nth);
 		css = misc_cgrp_subsys.css_alloc(&t->leaf->css);
 		if (!t_failed_nth(test))
 			break;
+		if (!IS_ERR(css)) {
+			misc_cgrp_subsys.css_free(css);
+			continue;
+		}
 		KUNIT_ASSERT_PTR_EQ(test, css, ERR_PTR(-ENOMEM));
+		/* All that came before the one that failed. */
+		KUNIT_EXPECT_EQ(test, t->frees.nr, failed);
+		failed++;
 		KUNIT_EXPECT_EQ(test, list_count_nodes(&misc_cg_list), cgroups);
 	}
 
 	/* The cgroup and its counters. */
-	KUNIT_EXPECT_EQ(test, nth, 1 + misc_cg_nr_resources + 1);
+	KUNIT_EXPECT_EQ(test, failed, 1 + misc_cg_nr_resources);
 	cg = t_online(test, t->leaf, css);
 	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, cg, 1), 0);
 }
@@ -1847,6 +1964,7 @@ static void new_name_counts_in_removed_cgroups_too(struct kunit *test)
 static void at_most_64_names(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
+	struct cgroup_subsys_state *css;
 	struct misc_cg_res *res;
 	char name[32];
 	int i;
@@ -1860,9 +1978,20 @@ static void at_most_64_names(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, misc_cg_res_register("kunit_one_more", 1),
 			    ERR_PTR(-ENOSPC));
 
+	/* The last one is as good as the first. */
+	res = t_register(test, name, 10);
+	snprintf(t->line, sizeof(t->line), "%s 5\n", name);
+	SET_MAX(t->leaf, t->line);
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], res, t->leaf, 6), -EBUSY);
+	misc_cg_res_unregister(res);
+	t_frees_on(test);
+	css = misc_cgrp_subsys.css_alloc(&t->leaf->css);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
+	EXPECT_FREES(1 + 64, misc_cgrp_subsys.css_free(css));
+
 	/* Those that have a slot can come and go. */
 	res = t_register(test, name, 10);
-	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], res, t->leaf, 10), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], res, t->right, 10), 0);
 	misc_cg_charge_release(&t->c[0]);
 	misc_cg_res_unregister(res);
 	misc_cg_res_unregister(t->a);
@@ -2291,10 +2420,11 @@ static struct kunit_suite t_files_suite = {
 	.test_cases = t_files_cases,
 };
 
+#include "misc_kunit_log.c"
 #include "misc_kunit_history.c"
 #include "misc_kunit_writes.c"
 #include "misc_kunit_concurrency.c"
 
-kunit_test_suites(&t_charge_suite, &t_limits_suite, &t_move_suite,
+kunit_test_suites(&l_suite, &t_charge_suite, &t_limits_suite, &t_move_suite,
 		  &t_register_suite, &t_files_suite, &h_suite, &w_suite,
 		  &k_suite);
