@@ -7,7 +7,7 @@ LIMIT ?= 600
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects coverage guest shell boot clean
+.PHONY: help run test defects coverage mutants guest shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ defects: ## the known defects of stock: what stock does, what ours does
 
 coverage: ## how much of misc.c the KUnit tests reach
 	@rig/coverage.sh $(BASE)
+
+mutants: ## small mistakes in the controller: which test notices each (ONLY=part of a name)
+	@rig/mutants.sh $(BASE) "$(ONLY)"
 
 guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is refused
 	@rig/kernel.sh $(BASE) $(flavor) run
