@@ -430,7 +430,9 @@ static void t_frees_probe(void *data, unsigned long where, const void *what)
 {
 	struct t_frees *frees = data;
 
-	frees->nr += what && current == frees->by;
+	/* Other tasks must not even add 0. */
+	if (what && current == frees->by)
+		frees->nr++;
 }
 
 static void t_frees_off(void *data)

@@ -493,7 +493,9 @@ static void k_lock_probe(void *data, struct lockdep_map *lock,
 {
 	struct k_locked *locked = data;
 
-	locked->nr += lock == locked->map && current == locked->by;
+	/* Other tasks must not even add 0. */
+	if (lock == locked->map && current == locked->by)
+		locked->nr++;
 }
 
 static void k_lock_unprobe(void *data)
