@@ -16,6 +16,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cleanup.h>
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/list.h>
@@ -40,7 +41,7 @@ struct test_res {
 	char name[NAME_LEN + 1];
 };
 
-/* Guards the list; a resource on it stays registered while it is held. */
+/* Guards the list; what is on it stays registered while it is held. */
 static DEFINE_MUTEX(test_res_mutex);
 static LIST_HEAD(test_res_list);
 
@@ -103,14 +104,26 @@ static int test_file_move(struct test_file *f)
 	return ret;
 }
 
-static int test_file_charge(struct test_file *f, struct test_res *r, u64 amount)
+static int test_file_charge(struct test_file *f, const char *name, u64 amount)
 {
 	struct misc_cg_charge empty = {};
+	struct misc_cg_res *res = NULL;
+	struct test_res *r;
 
 	/* The call would warn, but this is only a program's mistake. */
 	if (memcmp(&f->charge, &empty, sizeof(empty)))
 		return -EINVAL;
-	return misc_cg_charge_current(&f->charge, r ? r->res : NULL, amount);
+
+	/*
+	 * Charges race with each other and with what others do to the resource.
+	 * It may be unregistered by the time that it is charged, but not freed.
+	 */
+	scoped_guard(mutex, &test_res_mutex) {
+		r = test_res_find(name);
+		if (r)
+			res = r->res;
+	}
+	return misc_cg_charge_current(&f->charge, res, amount);
 }
 
 static int test_file_command(struct test_file *f, char *line)
@@ -132,14 +145,16 @@ static int test_file_command(struct test_file *f, char *line)
 		misc_cg_charge_release(&f->charge);
 		return 0;
 	}
+	if (words == 3 && !strcmp(verb, "charge"))
+		return test_file_charge(f, name, number);
+
+	guard(mutex)(&test_res_mutex);
+
 	if (words == 3 && !strcmp(verb, "register"))
 		return test_res_register(name, number);
-
 	if (words < 2)
 		return -EINVAL;
 	r = test_res_find(name);
-	if (words == 3 && !strcmp(verb, "charge"))
-		return test_file_charge(f, r, number);
 	if (!r)
 		return -ENODEV;
 	if (words == 3 && !strcmp(verb, "capacity")) {
@@ -167,9 +182,7 @@ static ssize_t test_write(struct file *file, const char __user *buf,
 		return PTR_ERR(line);
 
 	mutex_lock(&f->lock);
-	mutex_lock(&test_res_mutex);
 	ret = test_file_command(f, strim(line));
-	mutex_unlock(&test_res_mutex);
 	mutex_unlock(&f->lock);
 
 	kfree(line);
