@@ -23,6 +23,7 @@ ln -s busybox "$root/bin/sh"
 cp "$rig/guest/init" "$root/init"
 for f in "$rig"/guest/*; do
 	case $f in
+	*.h) ;;
 	*.c) gcc -O2 -Wall -Werror -static -o "$root/rig/$(basename "$f" .c)" "$f" ;;
 	*) cp "$f" "$root/rig/" ;;
 	esac

@@ -10,17 +10,19 @@
 #   --shell           the same with a prompt on this terminal
 #   --limit SECONDS   how long until it must have powered off (default 600)
 #   --name NAME       names the logs (default: SCRIPT, or "boot")
+#   --append WORDS    more for the kernel's command line
 #   --no-platform     the PSP refuses INIT: no SEV platform
 
 . "$(dirname "$0")/lib.sh"
 
-limit=600 script='' name=boot shell='' psp=amd-psp
+limit=600 script='' name=boot shell='' psp=amd-psp append=''
 while [ $# -gt 2 ]; do
 	case $1 in
 	--run) script=$2 name=${2%% *}; shift 2 ;;
 	--limit) limit=$2; shift 2 ;;
 	--name) name=$2; shift 2 ;;
 	--shell) shell=y; shift ;;
+	--append) append=$2; shift 2 ;;
 	--no-platform) psp=$psp,init-fails=on; shift ;;
 	*) die "machine.sh: $1: unknown option" ;;
 	esac
@@ -54,20 +56,20 @@ cpu+=,check=off
 cpu+=,sev-max-asid=15,sev-min-asid=6
 # shellcheck disable=SC2054 # the commas are QEMU's
 args=(-L /usr/share/seabios -L /usr/share/qemu
-	-accel tcg,thread=multi -machine q35 -smp 2 -m 2048 -cpu "$cpu"
+	-accel tcg,thread=multi -machine q35 -smp 4 -m 3072 -cpu "$cpu"
 	-nodefaults -display none -no-reboot -device "$psp"
 	-kernel "$kernel/bzImage" -initrd "$dir/initrd")
 
 if [ -n "$shell" ]; then
 	echo "Ctrl-A x ends the machine; so does poweroff -f."
-	exec "$qemu" "${args[@]}" -serial mon:stdio -append "console=ttyS0 panic=-1 quiet"
+	exec "$qemu" "${args[@]}" -serial mon:stdio -append "console=ttyS0 panic=-1 quiet $append"
 fi
 
 if [ -n "$script" ]; then
-	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 panic=-1 run=\"$script\"")
+	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 panic=-1 run=\"$script\" $append")
 else
 	log=$console
-	args+=(-serial stdio -append "console=ttyS0 panic=-1")
+	args+=(-serial stdio -append "console=ttyS0 panic=-1 $append")
 fi
 
 # One line that says what went wrong, the end of the log, where the rest is.

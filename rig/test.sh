@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs every test: KUnit on UML, then the selftests on the debug kernel in the test machine. A splat
-# in a kernel's log is a failure like any other. The last line counts them.
+# Runs every test: KUnit on UML and on 32 bits; then, on the debug kernel in the test machine, KUnit
+# again, allocations that fail, and the selftests. A splat in a kernel's log is a failure like any other.
+# The last line counts them.
 #
 #   test.sh BASE
 
@@ -24,16 +25,24 @@ count() {
 	rm "$out/count"
 }
 
-# in_machine NAME TESTS [OPTION...]: the selftests, or the named ones.
+# in_machine NAME TESTS [OPTION...]: the named selftests.
 in_machine() {
 	local name=$1 tests=$2
 	shift 2
-	echo "run the ${tests:-selftests} in the test machine ... (logs: build/$base/ours-debug/$name)"
+	echo "run $tests in the test machine ... (logs: build/$base/ours-debug/$name)"
 	{
 		"$rig/machine.sh" --run "selftests $tests" --name "$name" "$@" "$kernel" "$out/test.cpio" ||
 			printf '\nnot ok 0 the machine\n'
 	} | tee "$out/$name.ktap" | grep --line-buffered -E '^(# running|ok|not ok)'
 	"$rig/verdict.sh" "$base" "$out/$name.ktap" "$kernel/$name/kernel.log"
+}
+
+# kunit_at_boot NAME: what KUnit said in that run before the first process: on four CPUs, with more
+# checks on than UML has.
+kunit_at_boot() {
+	local log=$kernel/$1/kernel.log
+	sed '/ Run \/init as init process/q' "$log" >"$out/$1-kunit.log"
+	"$rig/verdict.sh" "$base" "$out/$1-kunit.log" "$out/$1-kunit.log"
 }
 
 mkdir -p "$out"
@@ -47,7 +56,11 @@ rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
 "$rig/initrd.sh" "$out/test.cpio" "$out/test"
-count in_machine selftests ""
+# The faults come first: they load kvm_amd themselves.
+count in_machine selftests "faults $(cd "$out/selftests" && echo *) leaks" \
+	--append "kvm=later kunit.enable=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000"
+echo "KUnit, while that machine booted ..."
+count kunit_at_boot selftests
 count in_machine no-platform sev_misc_cg_test --no-platform
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation fails once: for N = 1, 2, ... the Nth that an operation
+ * makes, until it makes fewer.  Each time it must fail with ENOMEM, or succeed
+ * all the same, and the misc.* files must read as before.  Prints TAP.
+ *
+ * kvm_amd must not have been loaded since the boot: a name that is known is
+ * registered without an allocation.
+ */
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "lib.h"
+
+#define ROOT	"/sys/fs/cgroup"
+#define TOP	ROOT "/faults"
+#define A	TOP "/a"
+#define B	TOP "/b"
+#define FRESH	TOP "/fresh"
+
+#define KVM_AMD	"arch/x86/kvm/kvm-amd.ko"
+#define TEST	"lib/test_misc_cg.ko"
+
+/* No operation makes as many; if one seems to, it has no end. */
+#define MAX_ALLOCATIONS	5000
+
+/* What is wrong with the current test. */
+static char wrong[512];
+
+static __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...)
+{
+	va_list args;
+
+	if (wrong[0])
+		return;
+	va_start(args, fmt);
+	vsnprintf(wrong, sizeof(wrong), fmt, args);
+	va_end(args);
+}
+
+/* All misc.* files of all cgroups. */
+static void read_state(char *buf, size_t size)
+{
+	static const char * const cgroups[] = { ROOT, TOP, A, B };
+	size_t len = 0;
+	int i, ret;
+
+	for (i = 0; i < 4 * (int)NR_FILES; i++) {
+		const char *file = misc_files[i % NR_FILES];
+		const char *cgroup = cgroups[i / NR_FILES];
+
+		ret = cg_get(cgroup, file, buf + len, size - len);
+		if (ret < 0 && ret != -ENOENT)
+			say("%s/%s: %s", cgroup, file, strerror(-ret));
+		len += ret > 0 ? ret : 0;
+		len += snprintf(buf + len, size - len, "(%s/%s)\n", cgroup, file);
+	}
+}
+
+/* Says what the first line is that differs. */
+static void compare_states(const char *before, const char *after)
+{
+	while (*before && *before == *after) {
+		before++;
+		after++;
+	}
+	if (*before || *after)
+		say("files have changed: '%.40s' was '%.40s'", after, before);
+}
+
+/*
+ * What is done, and how it is undone
+ */
+
+static int device = -1;
+
+static int device_open(void)
+{
+	device = open(DEVICE, O_WRONLY | O_CLOEXEC);
+	return device < 0 ? -errno : 0;
+}
+
+static int device_close(void)
+{
+	return close(device);
+}
+
+static int command(const char *text)
+{
+	return write(device, text, strlen(text)) < 0 ? -errno : 0;
+}
+
+/* A name that is not known is no name for misc.max: no slot is used up. */
+static int register_name(const char *name)
+{
+	char text[64];
+	int err;
+
+	snprintf(text, sizeof(text), "register %s 5", name);
+	err = command(text);
+	if (err) {
+		fault_arm(0);
+		snprintf(text, sizeof(text), "%s 5", name);
+		if (cg_put(A, "misc.max", text) != -EINVAL)
+			say("%s is known after it was refused", name);
+	}
+	return err;
+}
+
+static int unregister_name(const char *name)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "unregister %s", name);
+	return command(text);
+}
+
+static int register_first(void)
+{
+	return register_name("faults_1");
+}
+
+static int unregister_first(void)
+{
+	return unregister_name("faults_1");
+}
+
+static int register_second(void)
+{
+	return register_name("faults_2");
+}
+
+static int unregister_second(void)
+{
+	return unregister_name("faults_2");
+}
+
+static int make_cgroup(void)
+{
+	return mkdir(FRESH, 0755) ? -errno : 0;
+}
+
+static int remove_cgroup(void)
+{
+	return rmdir(FRESH) ? -errno : 0;
+}
+
+static int enter(void)
+{
+	return cg_put(B, "cgroup.procs", "0");
+}
+
+static int leave(void)
+{
+	return cg_put(A, "cgroup.procs", "0");
+}
+
+static int enable(void)
+{
+	return cg_put(TOP, "cgroup.subtree_control", "+misc");
+}
+
+static int disable(void)
+{
+	return cg_put(TOP, "cgroup.subtree_control", "-misc");
+}
+
+static int charge(void)
+{
+	return command("charge faults_1 2");
+}
+
+static int release(void)
+{
+	return command("release");
+}
+
+static int limit(void)
+{
+	return cg_put(A, "misc.max", "faults_1 3\nfaults_2 max\n");
+}
+
+static int unlimit(void)
+{
+	return cg_put(A, "misc.max", "faults_1 max\nfaults_2 max\n");
+}
+
+static int read_files(void)
+{
+	char buf[4096];
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < NR_FILES && ret >= 0; i++)
+		ret = cg_get(A, misc_files[i], buf, sizeof(buf));
+	return ret < 0 ? ret : 0;
+}
+
+static int nothing(void)
+{
+	return 0;
+}
+
+static int load_test(void)
+{
+	return module_load(TEST, "resources=faults_3:3,faults_4:4");
+}
+
+static int unload_test(void)
+{
+	return module_unload("test_misc_cg");
+}
+
+/* A resource that could not be registered does not keep the module out. */
+static int load_kvm(void)
+{
+	int err = module_load(KVM_AMD, "");
+
+	if (err)
+		say("kvm_amd: %s", strerror(-err));
+	return err;
+}
+
+static bool has_capacity(const char *line)
+{
+	char buf[4096];
+
+	return cg_get(ROOT, "misc.capacity", buf, sizeof(buf)) >= 0 &&
+	       strstr(buf, line);
+}
+
+/* After a fault. */
+static int unload_kvm(void)
+{
+	if (access("/dev/kvm", F_OK))
+		say("no /dev/kvm");
+	if (has_capacity("sev ") && has_capacity("sev_es "))
+		say("SEV and SEV-ES are on, though one of them was not registered");
+	return module_unload("kvm_amd");
+}
+
+/*
+ * Tests
+ */
+
+static struct result {
+	int n;		/* allocations that were made to fail */
+	int absorbed;	/* and made no difference */
+} result;
+
+/* Until @op makes no Nth allocation; what it has done remains then. */
+static void fail_each(int (*op)(void), int (*undo)(void))
+{
+	static char before[1 << 16], after[1 << 16];
+	int n, err, failed;
+
+	result = (struct result){};
+	for (n = 1; !wrong[0]; n++) {
+		if (n > MAX_ALLOCATIONS)
+			return say("there is no end of allocations");
+
+		read_state(before, sizeof(before));
+		fault_arm(n);
+		err = op();
+		failed = fault_disarm();
+		if (!failed) {
+			if (err)
+				say("%s without a fault", strerror(-err));
+			break;
+		}
+
+		result.n++;
+		if (err && err != -ENOMEM)
+			say("allocation %d: %s", n, strerror(-err));
+		if (!err) {
+			result.absorbed++;
+			err = undo();
+			if (err)
+				say("allocation %d: not undone: %s", n, strerror(-err));
+		}
+		read_state(after, sizeof(after));
+		compare_states(before, after);
+	}
+	if (!result.n)
+		say("no allocation was made to fail");
+}
+
+static const struct test {
+	const char *name;
+	int (*op)(void);
+	int (*undo)(void);
+	bool keep;	/* what was done, for the tests that follow */
+	const char *under;	/* only allocations under that function of the kernel */
+} tests[] = {
+	{ "enable misc", enable, disable, .keep = true },
+	{ "make a cgroup", make_cgroup, remove_cgroup },
+	{ "enter a cgroup", enter, leave },
+	{ "load a provider", load_test, unload_test, .keep = true,
+	  .under = "do_one_initcall" },
+	{ "open its device", device_open, device_close, .keep = true },
+	{ "register a name", register_first, unregister_first, .keep = true },
+	{ "register another", register_second, unregister_second, .keep = true },
+	{ "charge", charge, release },
+	{ "set limits", limit, unlimit },
+	{ "read the files", read_files, nothing },
+	{ "load kvm_amd", load_kvm, unload_kvm, .keep = true,
+	  .under = "misc_cg_res_register" },
+};
+
+#define NR_TESTS (sizeof(tests) / sizeof(tests[0]))
+
+static void run(unsigned int i)
+{
+	const struct test *t = &tests[i];
+	int err;
+
+	wrong[0] = 0;
+	err = fault_filter("require", t->under);
+	if (err)
+		say("%s: %s", t->under, strerror(-err));
+	fail_each(t->op, t->undo);
+	if (!t->keep && !wrong[0] && t->undo())
+		say("not undone");
+
+	printf("# %d allocations failed, without effect: %d\n", result.n,
+	       result.absorbed);
+	if (wrong[0])
+		printf("# %s\n", wrong);
+	printf("%s %d %s\n", wrong[0] ? "not ok" : "ok", i + 1, t->name);
+}
+
+int main(void)
+{
+	unsigned int i;
+	int failed = 0;
+
+	setbuf(stdout, NULL);
+	printf("TAP version 13\n");
+	if (fault_init() || fault_open()) {
+		printf("1..0 # SKIP the kernel cannot make allocations fail\n");
+		return 4;
+	}
+	if (!access("/sys/module/kvm_amd", F_OK)) {
+		fprintf(stderr, "kvm_amd is there already: boot with kvm=later\n");
+		return 1;
+	}
+	if (cg_put(ROOT, "cgroup.subtree_control", "+misc") || system("modprobe kvm") ||
+	    mkdir(TOP, 0755) || mkdir(A, 0755) || mkdir(B, 0755) || leave()) {
+		perror("faults: cannot be set up");
+		return 1;
+	}
+
+	printf("1..%zu\n", NR_TESTS);
+	for (i = 0; i < NR_TESTS; i++) {
+		run(i);
+		failed += !!wrong[0];
+	}
+
+	device_close();
+	unload_test();
+	cg_put(ROOT, "cgroup.procs", "0");
+	if (rmdir(B) || rmdir(A) || rmdir(TOP)) {
+		perror("faults: rmdir");
+		failed++;
+	}
+	return failed > 0;
+}
