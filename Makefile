@@ -4,14 +4,15 @@
 BASE ?= 6.12
 CONFIG ?= run
 LIMIT ?= 600
+MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects coverage mutants guest shell boot clean
+.PHONY: help run test defects torture coverage mutants guest shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo 'Variables: BASE=6.12, STOCK=1, CONFIG=run|debug, INITRD=file, LIMIT=seconds for boot'
+	@echo 'Variables: BASE=6.12, STOCK=1, CONFIG=run|debug|kcsan, INITRD=file, LIMIT=seconds for boot'
 
 run: ## the main job, told and checked, on a machine with SEV and SEV-ES ASIDs
 	@rig/kernel.sh $(BASE) ours run
@@ -25,6 +26,9 @@ test: ## every test; the last line counts them (STEPS=1000000 random ones on UML
 
 defects: ## the known defects of stock: what stock does, what ours does
 	@rig/defects.sh $(BASE)
+
+torture: ## user space and KUnit against the debug kernels, MINUTES=5 on each (SEED=1)
+	@rig/torture.sh $(BASE) "$(MINUTES)"
 
 coverage: ## how much of misc.c the KUnit tests reach
 	@rig/coverage.sh $(BASE)

@@ -7,6 +7,9 @@
 # Prints each offending line and exits 1, or exits 0 silently. A test that provokes a warning on
 # purpose announces it by a line that ends in "expect WARNING: FUNCTION": the next WARNING must then
 # be from FUNCTION, and must come.
+#
+# A data race counts where a function of ours is on one of the stacks: the rest of the kernel has some
+# that it lives with.
 
 set -euo pipefail
 export LC_ALL=C
@@ -28,6 +31,15 @@ awk '
 		expected = $NF
 		next
 	}
+	/BUG: KCSAN: / {
+		race = $0
+		next
+	}
+	race != "" && / (misc_cg|misc_cgrp|test_misc|sev)_[a-z0-9_.]*\+0x/ {
+		bad(race)
+		race = ""
+	}
+	race != "" && / =====/ { race = "" }
 	/WARNING: / {
 		if (expected != "" && match($0, "(^|[^A-Za-z0-9_.])" expected "[^A-Za-z0-9_]"))
 			expected = ""
@@ -35,7 +47,7 @@ awk '
 			bad($0)
 		next
 	}
-	/(^|[^A-Za-z])(BUG|INFO|UBSAN|KASAN|KCSAN|KFENCE|ODEBUG): / ||
+	/(^|[^A-Za-z])(BUG|INFO|UBSAN|KASAN|KFENCE|ODEBUG): / ||
 	/(^|[^A-Za-z_])BUG [^ ]+ \((Not t|T)ainted/ ||
 	/possible .* detected|kernel BUG at|Kernel panic|general protection fault|Oops[: ]/ ||
 	/detected stall|soft lockup|hard LOCKUP|nobody cared/ ||
