@@ -493,8 +493,8 @@ static void k_lock_probe(void *data, struct lockdep_map *lock,
 {
 	struct k_locked *locked = data;
 
-	/* Other tasks must not even add 0. */
-	if (lock == locked->map && current == locked->by)
+	/* Other tasks must not even look, or add 0. */
+	if (current == locked->by && lock == locked->map)
 		locked->nr++;
 }
 
