@@ -22,32 +22,43 @@ mirrors() {
 		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u
 }
 
-# apt_suite SUITE ARGS...: apt-get with a configuration of its own for that suite, so that a
+# apt_suite SUITE apt-get|apt-cache ARGS...: with a configuration of its own for that suite, so that a
 # suite that this machine has no entry for changes nothing in /etc.
 apt_suite() {
-	local dir=$cache/apt/$1 suite=$1 uri
-	shift
+	local dir=$cache/apt/$1 suite=$1 command=$2 uri
+	shift 2
 	uri=$(mirror)
 	[ -n "$uri" ] || die "apt knows no Debian mirror: 'apt-get indextargets' lists no archive labelled Debian"
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	printf '%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
 		deb "$uri" "$suite" deb-src "$uri" "$suite" >"$dir/sources.list"
-	apt-get -o APT::Update::Error-Mode=any -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=- \
+	"$command" -o APT::Update::Error-Mode=any -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=- \
 		-o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" "$@"
 }
 
 linux() {
-	local base=$1 tmp=$cache/$1/tmp.$$
+	local base=$1 tmp=$cache/$1/tmp.$$ suite apt=()
 	[ -d "$cache/$base/source" ] && return
-	need xz-utils
+	need xz-utils debian-archive-keyring
 	room_for 6
 	exclusive "fetch-linux-$base"
 	[ -d "$cache/$base/source" ] && return
 	rm -rf "$cache/$base"/tmp.*
 	mkdir -p "$tmp"
 	cd "$tmp"
-	update_lists
-	step "fetch linux-source-$base" "fetch-linux-$base" apt-get download "linux-source-$base"
+	# The LTS is in the suites that machines have; the newest release is not.
+	if [ "$base" = 6.12 ]; then
+		suite="this machine's suites"
+		update_lists
+	else
+		suite=trixie-backports
+		apt=(apt_suite "$suite")
+		step "read the package lists of $suite" "apt-$suite" "${apt[@]}" apt-get update
+	fi
+	[ -n "$("${apt[@]}" apt-cache search --names-only "^linux-source-$base\$")" ] ||
+		die "BASE=$base: linux-source-$base is not in $suite any more; there are: $("${apt[@]}" \
+			apt-cache search --names-only '^linux-source-[0-9.]+$' | sed 's/^linux-source-//; s/ .*//' | sort -V | xargs)"
+	step "fetch linux-source-$base" "fetch-linux-$base" "${apt[@]}" apt-get download "linux-source-$base"
 	step "unpack linux-source-$base" "unpack-linux-$base" unpack_linux
 	sync -f source
 	mv source "$cache/$base/source"
@@ -70,8 +81,8 @@ qemu() {
 	rm -rf "$cache/qemu"/tmp.*
 	mkdir -p "$tmp"
 	cd "$tmp"
-	step "read the package lists of bookworm" apt-bookworm apt_suite bookworm update
-	step "fetch QEMU's source" fetch-qemu apt_suite bookworm --download-only source qemu
+	step "read the package lists of bookworm" apt-bookworm apt_suite bookworm apt-get update
+	step "fetch QEMU's source" fetch-qemu apt_suite bookworm apt-get --download-only source qemu
 	step "unpack QEMU's source" unpack-qemu dpkg-source --extract ./*.dsc source
 	sync -f source
 	mv source "$cache/qemu/source"
