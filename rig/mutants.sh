@@ -28,7 +28,7 @@ copy() {
 
 tree_prepare "$base" ours
 room_for $((2 + 2 * $(nproc)))
-copies=$(mktemp -d "$cache/$base/mutants.XXXXXX")
+copies=$(mktemp -d "$home/mutants.XXXXXX")
 trap 'rm -rf "$copies"' EXIT
 trap 'exit 130' INT TERM HUP
 for ((i = 0; i < $(nproc); i++)); do workers+=("$copies/$i"); done

@@ -17,7 +17,7 @@ need ccache gcc libc6-dev make rsync patch xz-utils binutils
 
 tree_prepare "$base" ours
 obj=$tree/obj-selftests
-x86=$(dirname "$(base_path "$base" tools/testing/selftests/kvm/x86/sev_misc_cg_test.c)")
+x86=$(dirname "$(base_path tools/testing/selftests/kvm/x86/sev_misc_cg_test.c)")
 x86=${x86##*/}
 cgroup_tests=(test_misc)
 # sev_smoke_test executes SEV-ES guests, which the emulated platform cannot.

@@ -4,7 +4,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-bases="6.12"
+bases="6.12 7.3"
 
 export CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=5G
 # What is the same shall be built the same.
@@ -13,77 +13,104 @@ export KBUILD_BUILD_TIMESTAMP=2025-01-01 KBUILD_BUILD_USER=rig KBUILD_BUILD_HOST
 # The folders and files of the repository that mirror the kernel tree.
 mirrored=(arch Documentation include init kernel lib tools MAINTAINERS.patch)
 
+# check_base BASE: sets $home, where the cache has that base.
 check_base() {
 	case " $bases " in
-	*" $1 "*) ;;
+	*" $1 "*) home=$cache/$1 ;;
 	*) die "BASE=$1: unknown base; there are: $bases" ;;
 	esac
 }
 
-# Where a path of ours is in the base, for directories that have been renamed since.
+# Where a path of ours is in the base, for what has been renamed since.
 base_path() {
-	case $1/$2 in
-	6.12/tools/testing/selftests/kvm/x86/*)
-		echo "tools/testing/selftests/kvm/x86_64/${2#tools/testing/selftests/kvm/x86/}" ;;
-	*) echo "$2" ;;
+	local path=$1 kvm=tools/testing/selftests/kvm
+	case $path in
+	"$kvm/x86/"*) [ -d "$home/source/$kvm/x86" ] || path=$kvm/x86_64/${path#"$kvm/x86/"} ;;
+	"$kvm/Makefile.kvm") [ -f "$home/source/$path" ] || path=$kvm/Makefile ;;
 	esac
+	echo "$path"
 }
 
-# overlay_files BASE DIR: this clone's version of every file that it brings or changes.
+# The version of the base, as its Makefile has it.
+base_version() {
+	awk '$2 == "=" && /^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) / { v[$1] = $3 }
+		END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }' "$home/source/Makefile"
+}
+
+# edit PATH FILE VERSION: what our patch makes of the base's PATH. Where there are several, the one for
+# the newest base that is not newer than VERSION comes first, then the general one; what applies as it
+# stands comes before what applies with fuzz.
+edit() {
+	local path=$1 file=$2 version=$3 patches=() from b p fuzz log=$build/log/overlay.log
+	from=$home/source/$(base_path "$path")
+	[ ! -f "$top/$path.patch" ] || patches=("$top/$path.patch")
+	for b in $bases; do
+		p=$top/$path.$b.patch
+		if [ ! -f "$p" ]; then
+			continue
+		elif printf '%s\n' "$b" "$version" | sort -C -V; then
+			patches=("$p" "${patches[@]}")
+		else
+			patches+=("$p")
+		fi
+	done
+	# What only some bases have.
+	[ -f "$from" ] || [ -f "$top/$path.patch" ] || return 0
+	for fuzz in 0 2; do
+		for p in "${patches[@]}"; do
+			patch --quiet --forward --fuzz="$fuzz" --no-backup-if-mismatch -r - -o "$file" "$from" "$p" >"$log" 2>&1 &&
+				return
+		done
+	done
+	patch --quiet --forward -r - -o "$file" "$from" "${patches[0]}" >"$log" 2>&1 || true
+	die "Linux $version: $path: ${patches[0]##*/} does not apply: $(grep -m 1 -E 'FAILED|malformed|previously applied' "$log" ||
+		tail -n 1 "$log")"
+}
+
+# overlay_files DIR: this clone's version of every file that it brings or changes in the base.
 overlay_files() {
-	local base=$1 dir=$2 f path
+	local dir=$1 version f path
+	version=$(base_version)
 	rm -rf "$dir"
-	(cd "$top" && find "${mirrored[@]}" -type f ! -name '*.swp' ! -name '*~' ! -name '*.orig' ! -name '*.rej' | sort) | while read -r f; do
+	(cd "$top" && find "${mirrored[@]}" -type f ! -name '*.swp' ! -name '*~' ! -name '*.orig' ! -name '*.rej') |
+		sed -E "s/\.(${bases// /|})\.patch\$/.patch/" | sort -u | while read -r f; do
+		path=$dir/$(base_path "${f%.patch}")
+		mkdir -p "${path%/*}"
 		case $f in
-		*.patch)
-			path=${f%.patch}
-			for b in $bases; do
-				# Another base's patch; or the general one where this base has its own.
-				[[ $path != *".$b" || $b = "$base" ]] || continue 2
-			done
-			[ ! -f "$top/$path.$base.patch" ] || continue
-			path=$(base_path "$base" "${path%".$base"}")
-			mkdir -p "$dir/$(dirname "$path")"
-			patch --quiet --no-backup-if-mismatch -o "$dir/$path" \
-				"$cache/$base/source/$path" "$top/$f" >"$build/log/overlay.log" 2>&1 </dev/null ||
-				die "$f does not apply to $path of $base: $(grep -m 1 -E 'FAILED|malformed' "$build/log/overlay.log" ||
-					tail -n 1 "$build/log/overlay.log")" ;;
-		*)
-			path=$(base_path "$base" "$f")
-			mkdir -p "$dir/$(dirname "$path")"
-			cp "$top/$f" "$dir/$path" ;;
+		*.patch) edit "${f%.patch}" "$path" "$version" ;;
+		*) cp "$top/$f" "$path" ;;
 		esac
 	done
 }
 
 # tree_prepare BASE FLAVOR: sets $tree, up to date and locked until this process ends.
 tree_prepare() {
-	local base=$1 flavor=$2 source=$cache/$1/source f
+	local base=$1 flavor=$2 f
 	check_base "$base"
 	"$rig/fetch.sh" linux "$base"
-	tree=$cache/$base/$flavor
+	tree=$home/$flavor
 	exclusive "tree-$base-$flavor"
 	if [ ! -d "$tree" ]; then
 		rm -rf "$tree.tmp"
-		cp -al "$source" "$tree.tmp"
+		cp -al "$home/source" "$tree.tmp"
 		mv "$tree.tmp" "$tree"
 	fi
 	[ "$flavor" = ours ] || return 0
 
 	mkdir -p "$build/log"
-	overlay_files "$base" "$cache/$base/overlay"
+	overlay_files "$home/overlay"
 	# Copies, never writes through the hard links that the tree shares with the pristine source.
-	local list=$cache/$base/overlay.list
-	(cd "$cache/$base/overlay" && find . -type f | sort) >"$list.new"
+	local list=$home/overlay.list
+	(cd "$home/overlay" && find . -type f | sort) >"$list.new"
 	touch "$list"
 	comm -23 "$list" "$list.new" | while read -r f; do
 		rm -f "$tree/$f"
-		[ ! -f "$source/$f" ] || cp "$source/$f" "$tree/$f"
+		[ ! -f "$home/source/$f" ] || cp "$home/source/$f" "$tree/$f"
 	done
 	# Whatever happens from here on, the list has all that may be in the tree.
 	sort -u "$list" "$list.new" >"$list.tmp"
 	mv "$list.tmp" "$list"
-	rsync -rc --no-times "$cache/$base/overlay/" "$tree/"
+	rsync -rc --no-times "$home/overlay/" "$tree/"
 	mv "$list.new" "$list"
 }
 

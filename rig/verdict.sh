@@ -9,9 +9,10 @@
 
 [ $# = 3 ] || die "usage: verdict.sh BASE KTAP_FILE KERNEL_LOG"
 base=$1 ktap=$2 log=$3
+check_base "$base"
 passed=0 failed=0 skipped=0
 
-summary=$(/usr/bin/python3 -B "$cache/$base/source/tools/testing/kunit/kunit.py" \
+summary=$(/usr/bin/python3 -B "$home/source/tools/testing/kunit/kunit.py" \
 	parse "$ktap") || true
 grep -E '\[(FAILED|CRASHED|SKIPPED|ERROR)\]|^.{11}ERROR' <<<"$summary" || true
 numbers=$(sed -n 's/.*Ran [0-9]* tests: //p' <<<"$summary")
