@@ -854,8 +854,41 @@ static void uncharge_of_more_than_was_charged_changes_nothing(struct kunit *test
 	EXPECT_USAGE("50 50 30 30 20");
 	KUNIT_EXPECT_EQ(test, t_usage(t->b, t->leaf), 0);
 
+	/* Nor what was refused. */
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->right, 51), -ENOSPC);
+	misc_cg_uncharge(t->a, t->right, 51);
+	EXPECT_USAGE("50 50 30 30 20");
+
 	misc_cg_uncharge(t->a, t->leaf, 10);
 	EXPECT_USAGE("40 40 20 20 20");
+}
+
+/*
+ * An owner that has only one way down, be it charged or refused, as TDX had:
+ * by amount it returns what another owner holds.
+ */
+static void refused_owner_that_is_torn_down_returns_nothing(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge *c = t->c;
+
+	SET_MAX(t->leaf, "kunit_a 2");
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 1), 0);
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 1), 0);
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 1), -EBUSY);
+	misc_cg_uncharge(t->a, t->leaf, 1);
+	EXPECT_USAGE("1 1 1 1 0");
+	misc_cg_uncharge(t->a, t->leaf, 1);
+
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, 1), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->leaf, 1), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[2], t->a, t->leaf, 1), -EBUSY);
+	misc_cg_charge_release(&c[2]);
+	EXPECT_USAGE("2 2 2 2 0");
+	KUNIT_EXPECT_EQ(test, t_refs(t->leaf), 3);
+	misc_cg_charge_release(&c[1]);
+	misc_cg_charge_release(&c[0]);
+	EXPECT_USAGE("0 0 0 0 0");
 }
 
 static void charge_owns_one_reference(struct kunit *test)
@@ -977,6 +1010,7 @@ static struct kunit_case t_charge_cases[] = {
 	KUNIT_CASE(released_charge_is_empty_and_can_be_used_again),
 	KUNIT_CASE(charge_that_holds_something_cannot_be_charged),
 	KUNIT_CASE(uncharge_of_more_than_was_charged_changes_nothing),
+	KUNIT_CASE(refused_owner_that_is_torn_down_returns_nothing),
 	KUNIT_CASE(charge_owns_one_reference),
 	KUNIT_CASE(amount_owns_no_reference),
 	KUNIT_CASE(charge_outlives_its_removed_cgroup),
