@@ -271,9 +271,8 @@ static int misc_cg_charge(struct misc_cg_res *res, struct misc_cg *cg,
  * For providers that keep the cgroup themselves, many amounts to one cgroup;
  * an owner that holds one charge uses misc_cg_charge_current().
  *
- * Context: Any in which a spinlock_t may be taken with interrupts saved; not
- * NMI, not under raw, scheduler, workqueue or waitqueue locks, as a refusal
- * wakes pollers; on PREEMPT_RT not in hard interrupts.  Allocates nothing.
+ * Context: As misc_cg_charge_release(), and not under waitqueue locks, as a
+ * refusal wakes pollers.  Allocates nothing.
  * Return: 0 and the amount is charged to @cg and all its ancestors;
  * -EBUSY if the max of @cg or of an ancestor refuses; -ENOSPC if the host's
  * capacity does; -ENODEV if @res is not registered; -EINVAL if @cg is NULL or
@@ -310,7 +309,7 @@ static noinline void misc_cg_warn_uncharge(struct misc_cg_res *res,
  * More than misc_cg_try_charge() has charged to this very cgroup is refused:
  * it warns once and changes nothing.  An amount of 0 does nothing.
  *
- * Context: As misc_cg_try_charge().
+ * Context: As misc_cg_charge_release().
  */
 void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 {
@@ -352,7 +351,7 @@ EXPORT_SYMBOL_GPL(get_current_misc_cg);
  * put_misc_cg - return a reference to a cgroup
  * @cg: what get_current_misc_cg() returned; may be NULL
  *
- * Context: As misc_cg_try_charge().
+ * Context: As misc_cg_charge_release().
  */
 void put_misc_cg(struct misc_cg *cg)
 {
@@ -412,7 +411,9 @@ EXPORT_SYMBOL_GPL(misc_cg_charge_current);
  * to that cgroup.  The resource may have been unregistered and the cgroup
  * removed since.  @charge is empty afterwards and may be used again.
  *
- * Context: As misc_cg_try_charge().
+ * Context: Any in which a spinlock_t may be taken with interrupts saved; not
+ * NMI, not under raw, scheduler or workqueue locks; on PREEMPT_RT not in hard
+ * interrupts.
  */
 void misc_cg_charge_release(struct misc_cg_charge *charge)
 {
@@ -664,7 +665,7 @@ EXPORT_SYMBOL_GPL(misc_cg_res_register);
  * stay counted, and can be released and moved as before.  Unregistering what
  * is not registered warns once and does nothing.
  *
- * Context: As misc_cg_try_charge().
+ * Context: As misc_cg_charge_release().
  */
 void misc_cg_res_unregister(struct misc_cg_res *res)
 {
@@ -698,7 +699,7 @@ EXPORT_SYMBOL_GPL(misc_cg_res_unregister);
  * enough has been returned.  If @res is not registered, it warns once and does
  * nothing.
  *
- * Context: As misc_cg_try_charge().
+ * Context: As misc_cg_charge_release().
  */
 void misc_cg_res_set_capacity(struct misc_cg_res *res, u64 capacity)
 {
