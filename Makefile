@@ -8,10 +8,10 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants guest shell boot clean
+.PHONY: help run test defects torture coverage mutants series guest shell boot clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Variables: BASE=6.12, STOCK=1, CONFIG=run|debug|kcsan, INITRD=file, LIMIT=seconds for boot'
 
 run: ## the main job, told and checked, on a machine with SEV and SEV-ES ASIDs
@@ -35,6 +35,9 @@ coverage: ## how much of misc.c the KUnit tests reach
 
 mutants: ## small mistakes in the controller: which test notices each (ONLY=part of a name)
 	@rig/mutants.sh $(BASE) "$(ONLY)"
+
+series: ## the patches for git am, with a cover letter, in build/series
+	@rig/series.sh $(BASE)
 
 guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is refused
 	@rig/kernel.sh $(BASE) $(flavor) run

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Writes the patches that lead from a base to this clone's tree, and their cover letter.
+#
+#   series.sh BASE      build/series/BASE/000N-*.patch
+#
+# series/NN-NAME is the Nth patch: its paths, as F: lines, then its message. Each path of ours belongs
+# to one patch. Where a later patch has to have a part of it, that part stands after a line "---" in the
+# later patch's file, as a diff that is taken off first and put on again there. What holds for one base
+# only begins with its name: "7.3: F: ...". series/cover is the cover letter.
+
+. "$(dirname "$0")/tree.sh"
+
+[ $# = 1 ] || die "usage: series.sh BASE"
+base=$1
+check_base "$base"
+out=$build/series/$base
+work=$build/series/work-$base
+
+need git patch rsync
+"$rig/fetch.sh" linux "$base"
+
+# Nobody's own settings; and what is the same gives the same patches.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: no commit of git's says who signs the series"
+{ read -r GIT_AUTHOR_NAME && read -r GIT_AUTHOR_EMAIL && read -r GIT_AUTHOR_DATE; } <<<"$author"
+export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
+export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
+
+patches=("$top"/series/[0-9][0-9]-*)
+
+# What FILE says for this base.
+lines() {
+	awk -v base="$base: " 'index($0, base) == 1 { print substr($0, length(base) + 1); next } !/^[0-9.]+: /' "$1"
+}
+
+message() {
+	lines "$1" | sed '1,/^$/d; /^---$/,$d'
+}
+
+# The part of earlier patches' paths.
+part() {
+	sed '1,/^---$/d' "$1"
+}
+
+parts() {
+	part "$1" | sed -n 's,^+++ b/,,p'
+}
+
+# Those of our paths that belong to the patch.
+paths() {
+	lines "$1" | sed -n '/^$/,$d; s/^F:[ \t]*//p' | while read -r f; do
+		awk -v f="$f" '$0 == f || f ~ "/$" && index($0, f) == 1' "$work/list"
+	done
+}
+
+rm -rf "$work"
+mkdir -p "$work/repo" "$build/log"
+overlay_files "$base" "$work/final"
+cp -r "$work/final" "$work/tree"
+(cd "$work/final" && find . -type f | sed 's,^./,,' | sort) >"$work/list"
+
+for p in "${patches[@]}"; do
+	paths "$p" | sed "s,\$, ${p#"$top"/},"
+done | sort >"$work/owners"
+twice=$(awk '{ n[$1]++; who[$1] = who[$1] " " $2 } END { for (f in n) if (n[f] > 1) print f " belongs to" who[f] }' "$work/owners")
+[ -z "$twice" ] || die "each path belongs to one patch of the series: $twice"
+nobodys=$(cut -d ' ' -f 1 "$work/owners" | comm -13 - "$work/list")
+[ -z "$nobodys" ] || die "each path belongs to a patch of the series: no file in series/ names $nobodys"
+
+# put -R|-N FILE: takes a patch's part off, or puts it on.
+put() {
+	part "$2" | (cd "$work/tree" && patch --quiet --no-backup-if-mismatch --fuzz=0 -p1 "$1") >"$build/log/series.log" 2>&1 ||
+		die "${2#"$top"/}: its part of an earlier patch's path does not fit that: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
+}
+for ((i = ${#patches[@]} - 1; i >= 0; i--)); do
+	put -R "${patches[i]}"
+done
+
+in_repo() {
+	git -C "$work/repo" "$@"
+}
+in_repo init --quiet --initial-branch=series
+in_repo config core.abbrev 12
+while read -r f; do
+	[ ! -f "$cache/$base/source/$f" ] || echo "$f"
+done <"$work/list" | (cd "$cache/$base/source" && xargs cp --parents --target-directory="$work/repo")
+in_repo add --all
+in_repo commit --quiet --message="Linux $(make --silent -C "$cache/$base/source" kernelversion)"
+in_repo tag base
+
+done=$work/done
+: >"$done"
+for p in "${patches[@]}"; do
+	put -N "$p"
+	paths "$p" >>"$done"
+	early=$(parts "$p" | sort | comm -23 - <(sort "$done"))
+	[ -z "$early" ] || die "${p#"$top"/} has a part of $early, which belongs to a later patch"
+	(cd "$work/tree" && { paths "$p"; parts "$p"; } | xargs cp --parents --target-directory="$work/repo")
+	in_repo add --all
+	message "$p" | in_repo commit --quiet --signoff --cleanup=verbatim --file=-
+done
+diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not end at this clone's tree"
+
+in_repo config branch.series.description "$(message "$top/series/cover")"
+rm -rf "$out"
+in_repo format-patch --quiet --output-directory "$out" --cover-letter --cover-from-description=subject \
+	--no-signature --zero-commit --stat=100 base
+rm -rf "$work"
+echo "${#patches[@]} patches and a cover letter are in ${out#"$PWD"/}"
