@@ -56,7 +56,8 @@ paths() {
 
 rm -rf "$work"
 mkdir -p "$work/repo" "$build/log"
-overlay_files "$base" "$work/final"
+overlay_files "$work/final"
+find "$work/final" -type d -empty -delete
 cp -r "$work/final" "$work/tree"
 (cd "$work/final" && find . -type f | sed 's,^./,,' | sort) >"$work/list"
 
@@ -83,10 +84,10 @@ in_repo() {
 in_repo init --quiet --initial-branch=series
 in_repo config core.abbrev 12
 while read -r f; do
-	[ ! -f "$cache/$base/source/$f" ] || echo "$f"
-done <"$work/list" | (cd "$cache/$base/source" && xargs cp --parents --target-directory="$work/repo")
+	[ ! -f "$home/source/$f" ] || echo "$f"
+done <"$work/list" | (cd "$home/source" && xargs cp --parents --target-directory="$work/repo")
 in_repo add --all
-in_repo commit --quiet --message="Linux $(make --silent -C "$cache/$base/source" kernelversion)"
+in_repo commit --quiet --message="Linux $(base_version)"
 in_repo tag base
 
 done=$work/done
