@@ -509,11 +509,10 @@ EXPORT_SYMBOL_GPL(misc_cg_charge_move_current);
 
 static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
 {
-	struct misc_cg_counter *counter;
+	struct misc_cg_counter *counter = kzalloc(sizeof(*counter), GFP_KERNEL);
 
 	lockdep_assert_held(&misc_cg_mutex);
 
-	counter = kzalloc(sizeof(*counter), GFP_KERNEL);
 	if (!counter)
 		return -ENOMEM;
 
@@ -542,14 +541,14 @@ static void misc_cg_free(struct misc_cg *cg)
 static struct cgroup_subsys_state *
 misc_cg_css_alloc(struct cgroup_subsys_state *parent)
 {
-	struct misc_cg *cg = &misc_cg_root;
+	struct misc_cg *cg = parent ? kzalloc(sizeof(*cg), GFP_KERNEL) :
+				      &misc_cg_root;
 	unsigned int i;
 	int ret = 0;
 
+	if (!cg)
+		return ERR_PTR(-ENOMEM);
 	if (parent) {
-		cg = kzalloc(sizeof(*cg), GFP_KERNEL);
-		if (!cg)
-			return ERR_PTR(-ENOMEM);
 		cg->parent = css_misc(parent);
 		cg->level = cg->parent->level + 1;
 	}
