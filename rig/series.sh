@@ -6,8 +6,8 @@
 #
 # series/NN-NAME is the Nth patch: its paths, as F: lines, then its message. Each path of ours belongs
 # to one patch. Where a later patch has to have a part of it, that part stands after a line "---" in the
-# later patch's file, as a diff that is taken off first and put on again there. What holds for one base
-# only begins with its name: "7.3: F: ...". series/cover is the cover letter.
+# later patch's file, as a diff that is taken off first and put on again there. A line that holds from a
+# base on begins with its name: "7.3: TDX ...". series/cover is the cover letter.
 
 . "$(dirname "$0")/tree.sh"
 
@@ -29,9 +29,14 @@ export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
 
 patches=("$top"/series/[0-9][0-9]-*)
 
+version=$(base_version)
+since=$(for b in $bases; do
+	if printf '%s\n' "$b" "$version" | sort -C -V; then echo "$b"; fi
+done | paste -s -d '|')
+
 # What FILE says for this base.
 lines() {
-	awk -v base="$base: " 'index($0, base) == 1 { print substr($0, length(base) + 1); next } !/^[0-9.]+: /' "$1"
+	sed -E "s/^($since): //; /^[0-9.]+: /d" "$1"
 }
 
 message() {
@@ -87,7 +92,7 @@ while read -r f; do
 	[ ! -f "$home/source/$f" ] || echo "$f"
 done <"$work/list" | (cd "$home/source" && xargs cp --parents --target-directory="$work/repo")
 in_repo add --all
-in_repo commit --quiet --message="Linux $(base_version)"
+in_repo commit --quiet --message="Linux $version"
 in_repo tag base
 
 done=$work/done
