@@ -8,7 +8,7 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants series guest shell boot clean
+.PHONY: help run test defects torture coverage mutants series series-check lint guest shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ mutants: ## small mistakes in the controller: which test notices each (ONLY=part
 
 series: ## the patches for git am, with a cover letter, in build/series
 	@rig/series.sh $(BASE)
+
+series-check: ## git am them to a pristine base; after each one every configuration builds
+	@rig/series-check.sh $(BASE)
+
+lint: ## checkpatch, sparse, coccinelle, kernel-doc, the manual: silent if all is well
+	@rig/lint.sh $(BASE)
 
 guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is refused
 	@rig/kernel.sh $(BASE) $(flavor) run

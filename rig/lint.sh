@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Asks everything that has an opinion on kernel code. It has to say nothing.
+#
+#   lint.sh BASE
+#
+# smatch would be asked, too, if Debian had it.
+
+# shellcheck disable=SC2317 # called by name
+
+. "$(dirname "$0")/tree.sh"
+
+[ $# = 1 ] || die "usage: lint.sh BASE"
+base=$1
+check_base "$base"
+
+need ccache flex bison bc git rsync patch xz-utils libelf-dev libssl-dev gcc make perl python3 \
+	sparse coccinelle codespell shellcheck python3-sphinx python3-sphinx-rtd-theme python3-yaml
+"$rig/series.sh" "$base"
+tree_prepare "$base" ours
+obj=$tree/obj-lint
+failed=0
+
+# lint WHAT NAME COMMAND...: the command must succeed and say nothing.
+lint() {
+	local log=$build/log/lint-$base-$2.log
+	(step "$1" "lint-$base-$2" "${@:3}") || failed=1
+	[ ! -s "$log" ] || { cat "$log" >&2; failed=1; }
+}
+
+kmake() {
+	tree_make "$tree" -s O=obj-lint -j"$(nproc)" "$@"
+}
+
+in_overlay() {
+	(cd "$home/overlay" && find . -path "./$1" -type f | sed 's,^./,,' | sort)
+}
+
+# FILE_PATH_CHANGES asks with every new file whether MAINTAINERS knows it: get_maintainer.pl answers below.
+patches() {
+	cd "$tree"
+	scripts/checkpatch.pl --strict --quiet --no-summary --ignore FILE_PATH_CHANGES "$build/series/$base"/*.patch
+}
+
+# A patch is to be read: 700 lines are what it may add, tests apart.
+size() {
+	local p
+	for p in "$build/series/$base"/*.patch; do
+		git apply --numstat "$p" | awk -v p="${p##*/}" '!/\/(tests|selftests|test_[^\/]*)(\/|$)/ { n += $1 }
+			END { if (n > 700) print p ": adds " n " lines" }'
+	done
+}
+
+prepare() {
+	mkdir -p "$obj"
+	cat "$rig/kernel/run.config" "$rig/kernel/kunit.config" >"$obj/fragments"
+	kmake KCONFIG_CONFIG=.config.new KCONFIG_ALLCONFIG="$obj/fragments" allnoconfig
+	cmp -s "$obj/.config.new" "$obj/.config" || cp "$obj/.config.new" "$obj/.config"
+	kmake prepare modules_prepare
+}
+
+# Warnings come with the compilation only.
+objects() {
+	local objects
+	readarray -t objects < <(in_overlay '*.c' | grep -vE '^tools/|/misc_kunit[^/]*$' | sed 's/c$/o/')
+	(cd "$obj" && rm -f "${objects[@]}")
+	kmake W=1 C=2 "${objects[@]}"
+}
+
+# What it executes, and what spatch says of itself, is in a file of its own.
+semantic_patches() {
+	rm -f "$obj/coccicheck.log"
+	DEBUG_FILE=$obj/coccicheck.log kmake coccicheck MODE=report M="$home/overlay" |
+		{ grep -vE '^$|^Please check for false positives|^When using "patch" mode' || true; }
+}
+
+kernel_doc() {
+	cd "$top"
+	git ls-files '*.[ch]' ':!rig' ':!tools' | xargs "$tree/scripts/kernel-doc" -none -Wall -Werror
+}
+
+# Each file has a maintainer that is not everybody's, each new pattern has a file.
+maintainers() {
+	local f
+	cd "$tree"
+	in_overlay '*' | while read -r f; do
+		[ -n "$(scripts/get_maintainer.pl --no-git --no-git-fallback --no-l -f "$f")" ] || echo "$f: no maintainer"
+	done
+	scripts/get_maintainer.pl --self-test=patterns |
+		grep -F -f <(sed -n 's/^+F:\t//p' "$top/MAINTAINERS.patch") || true
+}
+
+# The words are names in QEMU and in the kernel.
+spelling() {
+	cd "$top"
+	git ls-files -z | xargs -0 codespell --ignore-words-list=exept,extraversion,fro,inout,ot
+}
+
+shell() {
+	cd "$top"
+	git grep -lE '^#!.*\<(ba)?sh$|^# shellcheck shell=' | xargs shellcheck
+}
+
+manual() {
+	kmake htmldocs SPHINXDIRS="admin-guide core-api"
+}
+
+lint "checkpatch.pl --strict on every patch" checkpatch patches
+lint "the size of every patch" size size
+lint "spelling" codespell spelling
+lint "shellcheck" shellcheck shell
+lint "kernel-doc" kernel-doc kernel_doc
+lint "get_maintainer.pl for every file" maintainers maintainers
+step "configure a kernel to compile with" "lint-$base-prepare" prepare
+lint "W=1 and sparse" objects objects
+lint "coccicheck (some minutes)" coccicheck semantic_patches
+lint "htmldocs (some minutes the first time)" htmldocs manual
+exit "$failed"
