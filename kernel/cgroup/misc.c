@@ -294,7 +294,9 @@ static noinline void misc_cg_warn_uncharge(struct misc_cg_res *res,
 {
 	char path[256];
 
-	cgroup_path(cg->css.cgroup, path, sizeof(path));
+	/* As where a refusal is traced. */
+	guard(rcu)();
+	cgroup_path(READ_ONCE(cg->css.cgroup), path, sizeof(path));
 	WARN_ONCE(1, "%s: uncharging %llu where %llu are charged, in %s\n",
 		  res->name, amount, charged, path);
 }

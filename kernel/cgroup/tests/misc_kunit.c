@@ -59,6 +59,7 @@ struct t_trace {
 struct t_log {
 	struct task_struct *by;
 	unsigned int nr;		/* lines */
+	bool in_rcu;			/* the last one */
 	char last[256];
 };
 
@@ -396,6 +397,7 @@ static void t_log_probe(void *data, const char *text, size_t len)
 				    strnstr(text, "kunit_b:", len)))
 		return;
 	log->nr++;
+	log->in_rcu = rcu_read_lock_held();
 	snprintf(log->last, sizeof(log->last), "%.*s", (int)len, text);
 	strim(log->last);
 }
@@ -842,6 +844,8 @@ static void uncharge_of_more_than_was_charged_changes_nothing(struct kunit *test
 	EXPECT_WARNING(misc_cg_warn_uncharge,
 		       misc_cg_uncharge)(t->a, t->leaf, 11);
 	EXPECT_LOG("kunit_a: uncharging 11 where 10 are charged", t->leaf);
+	/* The root's cgroup, too, can be named. */
+	KUNIT_EXPECT_TRUE(test, t->log.in_rcu);
 	EXPECT_USAGE("50 50 30 30 20");
 	misc_cg_uncharge(t->a, t->leaf, U64_MAX);
 	EXPECT_USAGE("50 50 30 30 20");
