@@ -22,6 +22,7 @@
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/irq_work.h>
 #include <linux/kernfs.h>
 #include <linux/kthread.h>
 #include <linux/moduleparam.h>
@@ -960,16 +961,20 @@ static void leaked_charge_stays_charged(struct kunit *test)
 	EXPECT_USAGE("10 10 10 10 0");
 }
 
-static void everything_works_with_interrupts_off(struct kunit *test)
-{
-	struct t_fixture *t = test->priv;
-	struct misc_cg_charge *c = t->c;
-	unsigned long flags;
-	int ret[7], i = 0;
-	bool off;
+struct t_interrupt {
+	struct irq_work work;
+	struct t_fixture *t;
+	int ret[7];
+	bool hard;
+};
 
-	SET_MAX(t->right, "kunit_a 5");
-	local_irq_save(flags);
+static void t_interrupt(struct irq_work *work)
+{
+	struct t_interrupt *irq = container_of(work, struct t_interrupt, work);
+	struct t_fixture *t = irq->t;
+	struct misc_cg_charge *c = t->c;
+	int *ret = irq->ret, i = 0;
+
 	ret[i++] = t_charge(&c[0], t->a, t->leaf, 10);
 	ret[i++] = t_charge(&c[1], t->a, t->right, 10);
 	ret[i++] = t_charge(&c[1], t->a, t->leaf, 100);
@@ -981,17 +986,30 @@ static void everything_works_with_interrupts_off(struct kunit *test)
 	misc_cg_charge_release(&c[1]);
 	misc_cg_res_set_capacity(t->a, 50);
 	misc_cg_res_unregister(t->a);
-	off = irqs_disabled();
-	local_irq_restore(flags);
+	irq->hard = in_hardirq();
+}
 
-	KUNIT_EXPECT_TRUE(test, off);
-	KUNIT_EXPECT_EQ(test, ret[0], 0);
-	KUNIT_EXPECT_EQ(test, ret[1], -EBUSY);
-	KUNIT_EXPECT_EQ(test, ret[2], -ENOSPC);
-	KUNIT_EXPECT_EQ(test, ret[3], -EBUSY);
-	KUNIT_EXPECT_EQ(test, ret[4], 0);
-	KUNIT_EXPECT_EQ(test, ret[5], 0);
-	KUNIT_EXPECT_EQ(test, ret[6], -EBUSY);
+/* Whoever takes a lock without keeping interrupts off, lockdep now knows. */
+static void everything_works_in_an_interrupt(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct t_interrupt irq = {
+		.work = IRQ_WORK_INIT_HARD(t_interrupt),
+		.t = t,
+	};
+
+	SET_MAX(t->right, "kunit_a 5");
+	irq_work_queue(&irq.work);
+	irq_work_sync(&irq.work);
+
+	KUNIT_EXPECT_TRUE(test, irq.hard);
+	KUNIT_EXPECT_EQ(test, irq.ret[0], 0);
+	KUNIT_EXPECT_EQ(test, irq.ret[1], -EBUSY);
+	KUNIT_EXPECT_EQ(test, irq.ret[2], -ENOSPC);
+	KUNIT_EXPECT_EQ(test, irq.ret[3], -EBUSY);
+	KUNIT_EXPECT_EQ(test, irq.ret[4], 0);
+	KUNIT_EXPECT_EQ(test, irq.ret[5], 0);
+	KUNIT_EXPECT_EQ(test, irq.ret[6], -EBUSY);
 	EXPECT_USAGE("0 0 0 0 0");
 }
 
@@ -1019,7 +1037,7 @@ static struct kunit_case t_charge_cases[] = {
 	KUNIT_CASE(amount_owns_no_reference),
 	KUNIT_CASE(charge_outlives_its_removed_cgroup),
 	KUNIT_CASE(leaked_charge_stays_charged),
-	KUNIT_CASE(everything_works_with_interrupts_off),
+	KUNIT_CASE(everything_works_in_an_interrupt),
 	{}
 };
 

@@ -173,6 +173,21 @@ static void k_churn(struct k_thread *th)
 	}
 }
 
+/* Charge by amount and return it in two parts. */
+static void k_churn_amounts(struct k_thread *th)
+{
+	struct k_run *run = th->run;
+	int cg = t_random(&th->rnd, ARRAY_SIZE(run->cgs));
+	u64 amount = k_amount(th);
+	int ret = misc_cg_try_charge(run->t->a, run->cgs[cg], amount);
+
+	k_count(th, cg, ret);
+	if (ret)
+		return;
+	misc_cg_uncharge(run->t->a, run->cgs[cg], K);
+	misc_cg_uncharge(run->t->a, run->cgs[cg], amount - K);
+}
+
 /* Move what is held to and fro. */
 static void k_move(struct k_thread *th)
 {
@@ -185,17 +200,28 @@ static void k_move(struct k_thread *th)
 	*c = moved;
 }
 
-/* The number in the line of the first resource; none is 0. */
-static u64 k_read(struct k_thread *th, struct misc_cg *cg, const char *file)
+/* The number in the line of that key; none is 0, max is a multiple of K too. */
+static u64 k_read_key(struct k_thread *th, struct misc_cg *cg, const char *file,
+		      const char *key)
 {
 	u64 number = 0;
 	char *line;
 
 	t_show(cg, file, th->text, sizeof(th->text));
-	line = strstr(th->text, "kunit_a ");
-	if (line && sscanf(line, "kunit_a %llu\n", &number) != 1)
+	line = strstr(th->text, key);
+	if (!line)
+		return 0;
+	line += strlen(key);
+	if (!strncmp(line, " max\n", 5))
+		return 0;
+	if (sscanf(line, " %llu\n", &number) != 1)
 		k_wrong(th, "a line with no number in it");
 	return number;
+}
+
+static u64 k_read(struct k_thread *th, struct misc_cg *cg, const char *file)
+{
+	return k_read_key(th, cg, file, "kunit_a");
 }
 
 static void k_expect_whole(struct k_thread *th, u64 number)
@@ -211,15 +237,23 @@ static void k_read_everything(struct k_thread *th)
 	struct k_run *run = th->run;
 	struct misc_cg *cg = run->cgs[t_random(&th->rnd, ARRAY_SIZE(run->cgs))];
 	u64 before = k_read(th, cg, "misc.peak");
+	u64 local, fails;
 
 	k_expect_whole(th, before);
 	k_expect_whole(th, k_read(th, cg, "misc.current"));
 	k_expect_whole(th, k_read(th, cg, "misc.capacity"));
 	k_expect_whole(th, k_read(th, cg, "misc.max.effective"));
-	k_read(th, cg, "misc.events");
-	k_read(th, cg, "misc.events.local");
+	k_expect_whole(th, k_read(th, cg, "misc.max"));
 	if (k_read(th, cg, "misc.peak") < before)
 		k_wrong(th, "a peak that fell");
+
+	fails = k_read_key(th, cg, "misc.events.local", "kunit_a.alloc_fail");
+	local = k_read_key(th, cg, "misc.events.local", "kunit_a.max");
+	if (k_read_key(th, cg, "misc.events", "kunit_a.max") < local)
+		k_wrong(th, "more refusals here than here and below");
+	if (k_read_key(th, cg, "misc.events.local", "kunit_a.max") < local ||
+	    k_read_key(th, cg, "misc.events.local", "kunit_a.alloc_fail") < fails)
+		k_wrong(th, "refusals that never were");
 }
 
 /*
@@ -453,6 +487,8 @@ static void everything_at_once_adds_up(struct kunit *test)
 	k_add(run, k_register, NULL);
 	k_add(run, k_mkdir_rmdir, NULL);
 	k_add(run, k_mkdir_rmdir, NULL);
+	k_add(run, k_churn_amounts, NULL);
+	k_add(run, k_churn_amounts, NULL);
 	for (i = 0; i < num_online_cpus() + 1; i++)
 		k_add(run, k_churn, NULL);
 	for (i = 0; i < K_READERS; i++)
@@ -471,6 +507,7 @@ static void everything_at_once_adds_up(struct kunit *test)
 		struct misc_cg_counter c = t_counter(run->t->a, run->cgs[i]);
 
 		KUNIT_EXPECT_EQ(test, c.usage, usage[i]);
+		KUNIT_EXPECT_EQ(test, c.charged_by_amount, 0);
 		KUNIT_EXPECT_GE(test, c.peak, usage[i]);
 		KUNIT_EXPECT_EQ(test, c.nr_alloc_fail,
 				atomic64_read(&run->refused[i]));
@@ -552,7 +589,7 @@ static int k_free(void *arg)
 	struct k_free *f = arg;
 
 	t_free(f->cg);
-	complete(&f->done);
+	complete_all(&f->done);
 	return 0;
 }
 

@@ -290,8 +290,12 @@ static void h_register(struct h_state *h, const struct h_op *op)
 	} else {
 		h->capacity[i] = h_value(op, h->node[0].res[i].usage);
 		h->res[i] = misc_cg_res_register(h->name[i], h->capacity[i]);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(h->test, h->res[i]);
-		h_expect(h, !res || res == h->res[i], "register");
+		h_expect(h, !IS_ERR_OR_NULL(h->res[i]) &&
+			 (!res || res == h->res[i]), "register");
+		if (h->why) {
+			h->res[i] = res;
+			return;
+		}
 	}
 	h->registered[i] ^= true;
 }
@@ -364,6 +368,16 @@ static void h_reap(struct h_state *h)
 	} while (again && !h->why);
 }
 
+static u64 h_effective_max(struct h_state *h, unsigned int res, int node)
+{
+	u64 effective = h->capacity[res];
+	int n;
+
+	for (n = node; n > 0; n = h->node[n].parent)
+		effective = min(effective, h->node[n].res[res].max);
+	return effective;
+}
+
 static void h_compare(struct h_state *h)
 {
 	unsigned int res;
@@ -381,6 +395,8 @@ static void h_compare(struct h_state *h)
 			c = &view.counter;
 			h_expect(h, view.capacity == h->capacity[res],
 				 "capacity");
+			h_expect(h, view.effective_max ==
+				 h_effective_max(h, res, n), "effective max");
 			h_expect(h, c->usage == m->usage, "usage");
 			h_expect(h, c->peak == m->peak, "peak");
 			h_expect(h, !n || c->max == m->max, "max");
@@ -474,6 +490,8 @@ static void h_end(struct h_state *h)
 	for (i = 0; i < H_HELD; i++)
 		if (h->held[i].amount)
 			h_return(h, &h->held[i], U64_MAX);
+	h_recount(h);
+	h_compare(h);
 	do {
 		children = 0;
 		for (n = 1; n < H_NODES; n++) {
