@@ -128,16 +128,20 @@ static int test_file_charge(struct test_file *f, const char *name, u64 amount)
 
 static int test_file_command(struct test_file *f, char *line)
 {
-	char name[NAME_LEN + 1];
+	char verb[16], name[NAME_LEN + 1], amount[32];
 	struct test_res *r;
 	u64 number = 0;
-	char verb[16];
 	int words, end = 0;
+	int ret = 0;
 
-	words = sscanf(line, "%15s%n %32s%n %llu%n", verb, &end, name, &end,
-		       &number, &end);
+	words = sscanf(line, "%15s%n %32s%n %31s%n", verb, &end, name, &end,
+		       amount, &end);
 	if (words < 1 || line[end])
 		return -EINVAL;
+	if (words == 3)
+		ret = kstrtou64(amount, 10, &number);
+	if (ret)
+		return ret;
 
 	if (words == 1 && !strcmp(verb, "move"))
 		return test_file_move(f);
