@@ -21,6 +21,7 @@
 #include <limits.h>
 #include <linux/kvm.h>
 #include <poll.h>
+#include <regex.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,6 +30,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,6 +69,14 @@ static bool has_file(const char *cgroup, const char *control)
 
 	snprintf(path, sizeof(path), "%s/%s", cgroup, control);
 	return !access(path, F_OK);
+}
+
+static int open_file(const char *cgroup, const char *name, int flags)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", cgroup, name);
+	return open(path, flags);
 }
 
 /* The line of a file that starts with @key and a blank; NULL if none does. */
@@ -1431,50 +1441,455 @@ TEST_F(misc, capacity_and_limit_in_a_cgroup_namespace)
 	EXPECT_EQ(KSFT_PASS, ret);
 }
 
-/* Returns the line where it went wrong. */
-static int limit_delegated_subtree(struct tree *tree)
+static int fail(int line)
 {
-	char *child = cg_name(tree->a, "child");
-
-	if (setgid(TEST_UID) || setuid(TEST_UID))
-		return __LINE__;
-	/* What is the delegater's stays his. */
-	if (set_max(tree->a, RES " 9") != -EACCES)
-		return __LINE__;
-	if (enable_misc(tree->a) || cg_create(child))
-		return __LINE__;
-	if (set_max(child, RES " 1"))
-		return __LINE__;
-	if (!reads(child, "misc.max", RES, "1") ||
-	    !reads(child, "misc.max.effective", RES, "1"))
-		return __LINE__;
-	return 0;
+	ksft_print_msg("line %d\n", line);
+	return KSFT_FAIL;
 }
 
-TEST_F(misc, delegated_subtree_is_limited_by_its_user)
+/* Gives a to an unprivileged user, who makes a cgroup in it and has a go. */
+static int as_delegatee(struct tree *tree,
+			int (*fn)(struct tree *tree, const char *child))
 {
 	static const char * const files[] = {
 		"", "cgroup.procs", "cgroup.subtree_control",
 	};
-	struct tree *t = &self->tree;
+	char *child = cg_name(tree->a, "child");
 	int i, status;
 	pid_t pid;
 
-	ASSERT_EQ(0, set_max(t->a, RES " 2"));
 	for (i = 0; i < ARRAY_SIZE(files); i++) {
 		char path[PATH_MAX];
 
-		snprintf(path, sizeof(path), "%s/%s", t->a, files[i]);
-		if (has_file(t->a, files[i]))
-			ASSERT_EQ(0, chown(path, TEST_UID, TEST_UID));
+		snprintf(path, sizeof(path), "%s/%s", tree->a, files[i]);
+		if (has_file(tree->a, files[i]) &&
+		    chown(path, TEST_UID, TEST_UID))
+			return fail(__LINE__);
 	}
 
 	pid = fork();
-	if (!pid)
-		_exit(limit_delegated_subtree(t) ? KSFT_FAIL : KSFT_PASS);
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
+	if (!pid) {
+		int ret = setgid(TEST_UID) || setuid(TEST_UID) ||
+			  enable_misc(tree->a) || cg_create(child) ?
+			  fail(__LINE__) : fn(tree, child);
+
+		fflush(stdout);
+		_exit(ret);
+	}
+	free(child);
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ?
+	       WEXITSTATUS(status) : KSFT_FAIL;
+}
+
+static int limit_child(struct tree *tree, const char *child)
+{
+	/* What is the delegater's stays his. */
+	if (set_max(tree->a, RES " 9") != -EACCES)
+		return fail(__LINE__);
+	if (set_max(child, RES " 1"))
+		return fail(__LINE__);
+	if (!reads(child, "misc.max", RES, "1") ||
+	    !reads(child, "misc.max.effective", RES, "1"))
+		return fail(__LINE__);
+	return KSFT_PASS;
+}
+
+TEST_F(misc, delegated_subtree_is_limited_by_its_user)
+{
+	struct tree *t = &self->tree;
+
+	ASSERT_EQ(0, set_max(t->a, RES " 2"));
+	EXPECT_EQ(KSFT_PASS, as_delegatee(t, limit_child));
 	EXPECT_TRUE(reads(t->a, "misc.max", RES, "2"));
+}
+
+/*
+ * Random writes to misc.max by an unprivileged owner: mostly lines that are
+ * right, then some of their bytes changed.  What the documentation says each
+ * comes to, the file must show.
+ */
+
+#define WHITE		" \t\n\v\f\r\xa0"
+#define NR_WRITES	3000
+
+struct limits {
+	unsigned long long max[2];	/* of RES and RES2 */
+	bool set[2];
+};
+
+struct fuzz {
+	regex_t number;		/* what a number begins with */
+	unsigned int random;
+	char text[256];
+	size_t len;
+};
+
+static unsigned int pick(struct fuzz *f, unsigned int below)
+{
+	return rand_r(&f->random) / 7 % below;
+}
+
+#define PICK(f, ...) ({							\
+	static const char * const __choice[] = { __VA_ARGS__ };		\
+									\
+	__choice[pick(f, ARRAY_SIZE(__choice))];			\
+})
+
+static bool fuzz_init(struct fuzz *f)
+{
+	return !regcomp(&f->number,
+			"^[+]?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)",
+			REG_EXTENDED);
+}
+
+/* @s without the white space around it. */
+static char *strip(char *s)
+{
+	size_t len;
+
+	s += strspn(s, WHITE);
+	len = strlen(s);
+	while (len && strchr(WHITE, s[len - 1]))
+		s[--len] = 0;
+	return s;
+}
+
+/* One line: 0, -EINVAL or -ERANGE. */
+static int expect_line(struct fuzz *f, char *line, struct limits *limits)
+{
+	char *name = strip(line), *value = name + strcspn(name, " \t");
+	regmatch_t m;
+	int i;
+
+	if (!*value)
+		return -EINVAL;
+	*value++ = 0;
+	value += strspn(value, WHITE);
+
+	i = !strcmp(name, RES) ? 0 : !strcmp(name, RES2) ? 1 : -1;
+	if (i < 0 || limits->set[i])
+		return -EINVAL;
+	limits->set[i] = true;
+	limits->max[i] = ULLONG_MAX;
+	if (!strcmp(value, "max"))
+		return 0;
+	if (regexec(&f->number, value, 1, &m, 0))
+		return -EINVAL;
+	errno = 0;
+	limits->max[i] = strtoull(value, NULL, 0);
+	if (errno)
+		return -errno;
+	return value[m.rm_eo] ? -EINVAL : 0;
+}
+
+/* What writing the text must come to; the first bad line tells the error. */
+static int expect_write(struct fuzz *f, struct limits *limits)
+{
+	char text[sizeof(f->text) + 1] = "", *line, *rest;
+	size_t i, len = strnlen(f->text, f->len);
+	int ret;
+
+	for (i = len; i < f->len; i++)
+		if (f->text[i])
+			return -EINVAL;
+	memcpy(text, f->text, len);
+	rest = strip(text);
+	while ((line = strsep(&rest, "\n"))) {
+		ret = expect_line(f, line, limits);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static void fuzz_add(struct fuzz *f, const char *s)
+{
+	size_t len = strlen(s);
+
+	if (f->len + len > sizeof(f->text))
+		return;
+	memcpy(f->text + f->len, s, len);
+	f->len += len;
+}
+
+static void fuzz_add_number(struct fuzz *f)
+{
+	unsigned long long n = ((unsigned long long)rand_r(&f->random) << 33) ^
+			       ((unsigned long long)rand_r(&f->random) << 12) ^
+			       rand_r(&f->random);
+	char number[32];
+
+	snprintf(number, sizeof(number),
+		 PICK(f, "%llu", "%llu", "%#llx", "%#llo", "+%llu", "-%llu",
+		      "%llu9", "%020llu"),
+		 n >> pick(f, 64));
+	fuzz_add(f, number);
+}
+
+static void fuzz_text(struct fuzz *f)
+{
+	static const char bytes[] = "\0\n \t\v\xa0+-0x8f_ksabm";
+	int lines = 1 + pick(f, 3), changes = pick(f, 3) ? 0 : 1 + pick(f, 2);
+
+	f->len = 0;
+	while (lines--) {
+		fuzz_add(f, PICK(f, "", "", "", " ", "\t\r"));
+		fuzz_add(f, PICK(f, RES, RES, RES2, RES2, RES2, RES "x", ""));
+		fuzz_add(f, PICK(f, " ", " ", " ", " ", "\t", "  \v", "", "="));
+		if (pick(f, 3))
+			fuzz_add_number(f);
+		else
+			fuzz_add(f, PICK(f, "max", "max", "max", "0", "0x", "",
+					 U64_MAX_STR, "18446744073709551616",
+					 "0x10000000000000000", "maxx", "1 2",
+					 "99999999999999999999x"));
+		fuzz_add(f, PICK(f, "", "", "", " ", "\r"));
+		if (lines)
+			fuzz_add(f, "\n");
+	}
+	fuzz_add(f, PICK(f, "", "\n", "\n\n"));
+	while (changes-- && f->len)
+		f->text[pick(f, f->len)] = bytes[pick(f, sizeof(bytes))];
+	/* Some write a string with its terminator. */
+	if (!pick(f, 16) && f->len < sizeof(f->text))
+		f->text[f->len++] = 0;
+	/* A write of nothing does not reach the file. */
+	if (!f->len)
+		fuzz_add(f, "\n");
+}
+
+static bool has_limits(const char *cgroup, struct limits *limits)
+{
+	static const char * const names[] = { RES, RES2 };
+	char value[32];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(value, sizeof(value), "%llu", limits->max[i]);
+		if (!reads(cgroup, "misc.max", names[i],
+			   limits->max[i] == ULLONG_MAX ? "max" : value))
+			return false;
+	}
+	return true;
+}
+
+static int write_at_random(struct tree *tree, const char *cgroup)
+{
+	struct limits now = { .max = { ULLONG_MAX, ULLONG_MAX } };
+	struct fuzz f = {};
+	int i, j, ret, expected, accepted = 0, range = 0;
+	int fd = open_file(cgroup, "misc.max", O_RDWR);
+
+	if (fd < 0 || !fuzz_init(&f))
+		return fail(__LINE__);
+	f.random = getenv("SEED") ? atoi(getenv("SEED")) : getpid();
+	ksft_print_msg("SEED=%u\n", f.random);
+
+	for (i = 0; i < NR_WRITES; i++) {
+		struct limits limits = {};
+
+		fuzz_text(&f);
+		expected = expect_write(&f, &limits);
+		for (j = 0; !expected && j < ARRAY_SIZE(now.max); j++)
+			if (limits.set[j])
+				now.max[j] = limits.max[j];
+		ret = write(fd, f.text, f.len);
+		ret = ret < 0 ? -errno : ret == f.len ? 0 : -EIO;
+		if (ret != expected || !has_limits(cgroup, &now)) {
+			ksft_print_msg("write %d: %d, expected %d:", i, ret,
+				       expected);
+			for (j = 0; j < f.len; j++)
+				printf(" %02x", (unsigned char)f.text[j]);
+			printf("\n");
+			return fail(__LINE__);
+		}
+		accepted += !ret;
+		range += ret == -ERANGE;
+	}
+	/* Not only nonsense, not only sense. */
+	if (accepted < NR_WRITES / 10 || accepted > NR_WRITES * 9 / 10 ||
+	    range < NR_WRITES / 100)
+		return fail(__LINE__);
+	return KSFT_PASS;
+}
+
+TEST_F(misc, random_writes_by_a_delegatee)
+{
+	struct tree *t = &self->tree;
+
+	ASSERT_EQ(0, set_max(t->a, RES " 2"));
+	EXPECT_EQ(KSFT_PASS, as_delegatee(t, write_at_random));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES, "2"));
+}
+
+/*
+ * Odd ways to read and write
+ */
+
+/* Reads the rest of a file in pieces of @size. */
+static size_t read_pieces(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len + size < PAGE_SIZE && (n = read(fd, buf + len, size)) > 0)
+		len += n;
+	buf[len] = 0;
+	return len;
+}
+
+static const char * const all_files[] = {
+	"misc.capacity", "misc.current", "misc.peak", "misc.max",
+	"misc.max.effective", "misc.events", "misc.events.local",
+};
+
+TEST_F(misc, pieces_of_any_size_make_the_whole)
+{
+	static const size_t sizes[] = { 1, 2, 3, 7, 13, 61 };
+	char whole[PAGE_SIZE], pieces[PAGE_SIZE];
+	struct tree *t = &self->tree;
+	int i, j, fd;
+
+	ASSERT_EQ(0, set_max(t->a, RES " " U64_MAX_STR "\n" RES2 " 3"));
+	ASSERT_EQ(0, charge_in(t, t->a, self->dev, RES, 10));
+	for (i = 0; i < ARRAY_SIZE(all_files); i++) {
+		ASSERT_EQ(0, cg_read(t->a, all_files[i], whole, sizeof(whole)));
+		ASSERT_NE(NULL, strstr(whole, RES));
+		for (j = 0; j < ARRAY_SIZE(sizes); j++) {
+			fd = open_file(t->a, all_files[i], O_RDONLY);
+			ASSERT_LE(0, fd);
+			read_pieces(fd, pieces, sizes[j]);
+			EXPECT_STREQ(whole, pieces);
+			close(fd);
+		}
+	}
+}
+
+TEST_F(misc, reading_goes_on_where_lseek_says)
+{
+	char whole[PAGE_SIZE], rest[PAGE_SIZE];
+	struct tree *t = &self->tree;
+	int i, at, fd;
+
+	for (i = 0; i < ARRAY_SIZE(all_files); i++) {
+		ASSERT_EQ(0, cg_read(t->a, all_files[i], whole, sizeof(whole)));
+		fd = open_file(t->a, all_files[i], O_RDONLY);
+		ASSERT_LE(0, fd);
+		for (at = strlen(whole); at >= 0; at--) {
+			ASSERT_EQ(at, lseek(fd, at, SEEK_SET));
+			read_pieces(fd, rest, 5);
+			EXPECT_STREQ(whole + at, rest);
+		}
+		close(fd);
+	}
+}
+
+/* One open file says at any time what is true then. */
+TEST_F(misc, reading_again_from_the_start_is_up_to_date)
+{
+	struct tree *t = &self->tree;
+	int fd = open_file(t->a, "misc.current", O_RDONLY);
+	char buf[PAGE_SIZE];
+
+	ASSERT_LE(0, fd);
+	read_pieces(fd, buf, 1);
+	EXPECT_NE(NULL, strstr(buf, RES " 0\n"));
+	ASSERT_EQ(0, charge_in(t, t->a, self->dev, RES, 7));
+	ASSERT_EQ(0, lseek(fd, 0, SEEK_SET));
+	read_pieces(fd, buf, 1);
+	EXPECT_NE(NULL, strstr(buf, RES " 7\n"));
+	close(fd);
+}
+
+/* Each write is a whole one: there is nothing to append to. */
+TEST_F(misc, writes_do_not_depend_on_the_position)
+{
+	struct tree *t = &self->tree;
+	int fd = open_file(t->a, "misc.max", O_RDWR | O_APPEND);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, command(fd, RES " 1"));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES, "1"));
+	EXPECT_EQ(0, command(fd, RES " 2"));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES, "2"));
+	ASSERT_EQ(100, lseek(fd, 100, SEEK_SET));
+	EXPECT_EQ(0, command(fd, RES " 3"));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES, "3"));
+	close(fd);
+
+	fd = open_file(t->a, "misc.max", O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(strlen(RES " 4"), pwrite(fd, RES " 4", strlen(RES " 4"), 3));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES, "4"));
+	EXPECT_EQ(0, command(fd, RES2 " 1"));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES, "4"));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES2, "1"));
+	close(fd);
+}
+
+TEST_F(misc, read_only_files_refuse_writes)
+{
+	struct tree *t = &self->tree;
+	int i, fd;
+
+	for (i = 0; i < ARRAY_SIZE(all_files); i++) {
+		if (!strcmp(all_files[i], "misc.max"))
+			continue;
+		/* Root may open it all the same. */
+		fd = open_file(t->a, all_files[i], O_WRONLY);
+		EXPECT_GT(0, fd < 0 ? -errno : command(fd, RES " 1"));
+		close(fd);
+	}
+}
+
+/* Writes the same until it is killed. */
+static pid_t keep_writing(const char *cgroup, const char *lines)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		set_max(cgroup, lines);
+}
+
+TEST_F(misc, concurrent_writers_and_a_reader)
+{
+	static const char * const lines[] = {
+		RES " 6148914691236517205\n" RES2 " 6148914691236517205\n",
+		RES " 12297829382473034410\n" RES2 " 12297829382473034410\n",
+		/* The last line spoils it. */
+		RES " 1\n" RES2 " 1\n" RES " 1\n",
+	};
+	struct tree *t = &self->tree;
+	pid_t pid[ARRAY_SIZE(lines)];
+	char buf[PAGE_SIZE], *line = NULL;
+	int i, seen[2] = {};
+
+	ASSERT_EQ(0, set_max(t->a, lines[0]));
+	for (i = 0; i < ARRAY_SIZE(lines); i++)
+		pid[i] = keep_writing(t->a, lines[i]);
+	for (i = 0; i < 2000; i++) {
+		line = find_line(t->a, "misc.max", i % 2 ? RES : RES2, buf,
+				 sizeof(buf));
+		if (line && strstr(line, " 6148914691236517205"))
+			seen[0]++;
+		else if (line && strstr(line, " 12297829382473034410"))
+			seen[1]++;
+		else
+			break;
+	}
+	EXPECT_EQ(2000, i) {
+		TH_LOG("misc.max: %s", line ?: "");
+	}
+	for (i = 0; i < ARRAY_SIZE(lines); i++) {
+		kill(pid[i], SIGKILL);
+		EXPECT_EQ(pid[i], waitpid(pid[i], NULL, 0));
+	}
+	/* They did write at the same time. */
+	EXPECT_LT(0, seen[0]);
+	EXPECT_LT(0, seen[1]);
 }
 
 int main(int argc, char **argv)
