@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Known defects that no ioctl of KVM reaches: KUnit tests that are built
+ * against the API of stock, with -DSTOCK, and against ours.
+ */
+#include <kunit/test.h>
+#include <linux/kthread.h>
+#include <linux/misc_cgroup.h>
+#include <linux/module.h>
+
+#define CAPACITY	10
+#define TRIES		200000
+
+static struct misc_cg *cg;
+
+/* Whoever has one of it, as a VM has its key. */
+struct owner {
+#ifdef STOCK
+	struct misc_cg *cg;
+#else
+	struct misc_cg_charge charge;
+#endif
+};
+
+#ifdef STOCK
+
+static int suite_init(struct kunit_suite *suite)
+{
+	cg = get_current_misc_cg();
+	return misc_cg_set_capacity(MISC_CG_RES_SEV, CAPACITY);
+}
+
+static void suite_exit(struct kunit_suite *suite)
+{
+	misc_cg_set_capacity(MISC_CG_RES_SEV, 0);
+	put_misc_cg(cg);
+}
+
+static int charge(u64 amount)
+{
+	return misc_cg_try_charge(MISC_CG_RES_SEV, cg, amount);
+}
+
+static void uncharge(u64 amount)
+{
+	misc_cg_uncharge(MISC_CG_RES_SEV, cg, amount);
+}
+
+/* Charge and cgroup are two things, which have to be undone one by one. */
+static void owner_destroy(struct owner *owner)
+{
+	if (!owner->cg)
+		return;
+	misc_cg_uncharge(MISC_CG_RES_SEV, owner->cg, 1);
+	put_misc_cg(owner->cg);
+	owner->cg = NULL;
+}
+
+static int owner_create(struct owner *owner)
+{
+	owner->cg = get_current_misc_cg();
+	return misc_cg_try_charge(MISC_CG_RES_SEV, owner->cg, 1);
+}
+
+#else
+
+static struct misc_cg_res *res;
+
+static int suite_init(struct kunit_suite *suite)
+{
+	cg = get_current_misc_cg();
+	res = misc_cg_res_register("defects", CAPACITY);
+	return PTR_ERR_OR_ZERO(res);
+}
+
+static void suite_exit(struct kunit_suite *suite)
+{
+	misc_cg_res_unregister(res);
+	put_misc_cg(cg);
+}
+
+static int charge(u64 amount)
+{
+	return misc_cg_try_charge(res, cg, amount);
+}
+
+static void uncharge(u64 amount)
+{
+	misc_cg_uncharge(res, cg, amount);
+}
+
+static void owner_destroy(struct owner *owner)
+{
+	misc_cg_charge_release(&owner->charge);
+}
+
+static int owner_create(struct owner *owner)
+{
+	return misc_cg_charge_current(&owner->charge, res, 1);
+}
+
+#endif /* !STOCK */
+
+static void defect_2_amount_whose_sum_wraps_is_refused(struct kunit *test)
+{
+	int ret;
+
+	KUNIT_ASSERT_EQ(test, charge(1), 0);
+	ret = charge(U64_MAX);
+	KUNIT_EXPECT_NE(test, ret, 0);
+	if (!ret)
+		uncharge(U64_MAX);
+	uncharge(1);
+}
+
+/* Asks for more than there will ever be, again and again. */
+static int charge_too_much(void *data)
+{
+	while (!kthread_should_stop()) {
+		if (!charge(CAPACITY + 1))
+			uncharge(CAPACITY + 1);
+		cond_resched();
+	}
+	return 0;
+}
+
+static void defect_3_charge_that_fits_is_granted(struct kunit *test)
+{
+	struct task_struct *other;
+	unsigned int i, refused = 0;
+
+	other = kthread_run(charge_too_much, NULL, "charge_too_much");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
+	for (i = 0; i < TRIES; i++) {
+		if (charge(1))
+			refused++;
+		else
+			uncharge(1);
+		cond_resched();
+	}
+	kthread_stop(other);
+	KUNIT_EXPECT_EQ(test, refused, 0);
+}
+
+static void defect_6_refused_owner_returns_nothing(struct kunit *test)
+{
+	struct owner owner = {};
+	int ret;
+
+	KUNIT_ASSERT_EQ(test, charge(CAPACITY), 0);
+	KUNIT_ASSERT_NE(test, owner_create(&owner), 0);
+	owner_destroy(&owner);
+	/* All is in use still. */
+	ret = charge(1);
+	KUNIT_EXPECT_NE(test, ret, 0);
+	if (!ret)
+		uncharge(1);
+	uncharge(CAPACITY);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(defect_2_amount_whose_sum_wraps_is_refused),
+	KUNIT_CASE_SLOW(defect_3_charge_that_fits_is_granted),
+	KUNIT_CASE(defect_6_refused_owner_returns_nothing),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name = "defects",
+	.suite_init = suite_init,
+	.suite_exit = suite_exit,
+	.test_cases = cases,
+};
+kunit_test_suite(suite);
+
+MODULE_DESCRIPTION("Known defects of the misc cgroup controller");
+MODULE_LICENSE("GPL");
