@@ -6,7 +6,8 @@
 Every mutant of the FILEs (paths in the current folder) is written to WORKER/FILE in one of the WORKER
 folders, COMMAND is run with WORKER as its argument, and the file is put back.  COMMAND exits with 0 if
 nothing noticed the mistake, 1 if something did, 2 if the mutant does not compile; the last line that it
-prints says what noticed it.  ONLY, if not empty, picks the mutants whose name contains it.
+prints says what noticed it.  Any other status ends it all, and so does a COMMAND that finds something
+wrong with what has no mistake in it.  ONLY, if not empty, picks the mutants whose name contains it.
 
 EQUIVALENT names the mutants that change nothing anybody could notice, with the reason (see reasons.py).
 """
@@ -109,7 +110,7 @@ def statements(masked, start, end):
 
 
 def locks(masked, start, end):
-    """A lock with all the unlocks until the next lock of the same kind."""
+    """(start, end) of a lock and of all the unlocks until the next lock of the same kind."""
     body = masked[start:end]
     taken = list(re.finditer(r"\b(spin|mutex|rcu_read)_lock\w*\([^;]*\);", body))
     for n, lock in enumerate(taken):
@@ -140,10 +141,16 @@ def mutants_of(path):
         for at, to in statements(masked, start, end):
             yield Mutant(path, text, function, at, to, ";")
         for places in locks(masked, start, end):
-            changed = text
-            for at, to in reversed(places[1:]):
-                changed = changed[:at] + ";" + changed[to:]
-            yield Mutant(path, changed, function, *places[0], ";")
+            # Without the lock; with it, but where an interrupt could take it too.
+            for found, new in [(r".*", ";"), (r"_irq(?:save|restore)?\(([^;]*?)(?:, flags)?\)", r"(\1)")]:
+                first, *rest = [(at, to, re.sub(found, new, text[at:to], count=1, flags=re.S))
+                                for at, to in places]
+                if first[2] == text[first[0]:first[1]]:
+                    continue
+                changed = text
+                for at, to, new_text in reversed(rest):
+                    changed = changed[:at] + new_text + changed[to:]
+                yield Mutant(path, changed, function, *first)
 
 
 def all_mutants(paths):
@@ -172,6 +179,10 @@ def main():
     chosen = [m for m in every if only in m.name]
     if not chosen:
         sys.exit(f"error: ONLY={only}: no mutant has that in its name")
+    for worker in workers:
+        done = subprocess.run([command, worker], capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"error: {command} {worker}: finds something wrong before there is: {done.stdout.strip()}")
 
     idle = queue.Queue()
     for worker in workers:
@@ -202,6 +213,8 @@ def main():
                 if status == 2:
                     invalid += 1
                     what = "does not compile"
+                    if mutant.name in argued:
+                        wrong.append(mutant)
                 elif status == 1:
                     killed += 1
                     what = "killed: " + by
@@ -229,7 +242,7 @@ def main():
     for mutant in sorted(survived, key=lambda m: (m.path, m.line)):
         print(f"survived: {mutant.path}:{mutant.line}: {mutant.name}")
     for mutant in wrong:
-        print(f"argued equivalent, but killed: {mutant.name}")
+        print(f"argued equivalent, but noticed: {mutant.name}")
     print(f"mutants: {len(chosen) - invalid} generated, {killed} killed, "
           f"{equivalent} argued equivalent, {len(survived)} survived")
     sys.exit(1 if survived or wrong else 0)
