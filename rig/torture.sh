@@ -31,11 +31,13 @@ for config in "${configs[@]}"; do
 		--append "kunit.enable=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000" \
 		"$out/ours-$config" "$out/initrd.cpio" || die "not clean; see $dir"
 	"$rig/splats.sh" "$dir/kernel.log"
+	[ "$config" != debug ] || ! tail -n 1 "$dir/console.log" | grep -q ', 0 allocations failed' ||
+		die "the debug kernel has made no allocation fail; see $dir"
 	# What KUnit said before the first process, without what it was made to say afterwards.
 	sed '/ Run \/init as init process/q' "$dir/kernel.log" >"$dir/kunit.log"
 	"$rig/verdict.sh" "$base" "$dir/kunit.log" "$dir/kunit.log"
 	races=$(grep -c 'BUG: KCSAN: ' "$dir/kernel.log" || true)
-	[ "$races" = 0 ] || echo "$races data races in the rest of the kernel, none that the controller has a part in"
+	[ "$races" = 0 ] || echo "$races reports of data races in the rest of the kernel, without a function of ours"
 done
 
 # Each machine's last line counts what was done there.
