@@ -7,10 +7,21 @@
  * kvm_amd must not have been loaded since the boot: a name that is known is
  * registered without an allocation.
  */
+#include <linux/kvm.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "lib.h"
+
+/* The headers may be older than these. */
+#ifndef KVM_CAP_VM_TYPES
+#define KVM_CAP_VM_TYPES	235
+#endif
+#ifndef KVM_X86_SEV_VM
+#define KVM_X86_SEV_VM		2
+#define KVM_X86_SEV_ES_VM	3
+#endif
 
 #define ROOT	"/sys/fs/cgroup"
 #define TOP	ROOT "/faults"
@@ -232,10 +243,18 @@ static bool has_capacity(const char *line)
 /* After a fault. */
 static int unload_kvm(void)
 {
-	if (access("/dev/kvm", F_OK))
-		say("no /dev/kvm");
-	if (has_capacity("sev ") && has_capacity("sev_es "))
+	int kvm = open("/dev/kvm", O_RDWR);
+	int types = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES);
+	bool sev = has_capacity("sev "), sev_es = has_capacity("sev_es ");
+
+	close(kvm);
+	if (types < 0)
+		say("no /dev/kvm, or no types of VMs: %s", strerror(errno));
+	if (sev && sev_es)
 		say("SEV and SEV-ES are on, though one of them was not registered");
+	if (sev != !!(types & 1 << KVM_X86_SEV_VM) ||
+	    sev_es != !!(types & 1 << KVM_X86_SEV_ES_VM))
+		say("VMs of types %#x can be had, but not as registered", types);
 	return module_unload("kvm_amd");
 }
 
