@@ -619,7 +619,8 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 
 /**
  * misc_cg_res_register - register a resource
- * @name: its name in the misc.* files, 1 to 31 characters of [a-z0-9_]; copied
+ * @name: its name in the misc.* files, 1 to 31 characters: a to z, 0 to 9 and
+ *	underscores; copied
  * @capacity: how much of it the host has, in units of the resource
  *
  * A name that was registered before comes back with all limits, peaks and
