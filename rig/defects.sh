@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the tests named "defect N: ..." on stock and on ours, in the same machine and configuration,
-# and prints what each of them came to. What no ioctl reaches is tested by the module in rig/defects.
+# Runs the tests on stock and on ours, in the same machine and configuration, and prints what those that
+# rig/defects/tests lists have come to. What no ioctl reaches is tested by the module in rig/defects.
 #
 #   defects.sh BASE
 
@@ -43,32 +43,46 @@ done
 
 # A defect has several tests, and each of them runs twice: what fails once is there.
 awk '
-	/^ *(not )?ok [0-9]+ .*defect[ _][0-9]+/ {
+	FILENAME ~ /tests$/ {
+		n = $1
+		if (/^[0-9]/ && sub(/^[0-9]+ /, "")) {
+			defect[$0] = n
+			if (!(n in text))
+				text[n] = $0
+			defects = n
+		}
+		next
+	}
+	/^ *(not )?ok [0-9]+ / {
 		status = /^ *not ok/ ? "FAILS" : / # SKIP/ ? "skipped" : "passes"
 		flavor = FILENAME ~ /-stock\.ktap$/ ? "stock" : "ours"
-		sub(/^.*defect[ _]/, "")
-		n = $0 + 0
-		if (!(n in text)) {
-			text[n] = $0
-			sub(/^[0-9]+[: _]*/, "", text[n])
-			sub(/ # .*/, "", text[n])
-			gsub(/_/, " ", text[n])
-		}
+		sub(/^ *(not )?ok [0-9]+ (misc\.v[12]\.)?/, "")
+		sub(/ # .*/, "")
+		if (!($0 in defect))
+			next
+		seen[$0]
+		n = defect[$0]
 		if (rank[status] > rank[result[n, flavor]])
 			result[n, flavor] = status
 	}
 	BEGIN {
 		rank["skipped"] = 1; rank["passes"] = 2; rank["FAILS"] = 3
-		defects = 11
 	}
 	END {
 		printf "%6s  %-8s %-8s %s\n", "defect", "stock", "ours", "test"
 		for (n = 1; n <= defects; n++) {
 			stock = result[n, "stock"]
 			ours = result[n, "ours"]
+			gsub(/_/, " ", text[n])
 			printf "%6d  %-8s %-8s %s\n", n, stock, ours, text[n]
 			bad += ours != "passes" || stock != "FAILS"
 		}
+		for (name in defect) {
+			if (name in seen)
+				continue
+			print "no such test: " name
+			bad++
+		}
 		exit bad > 0
-	}' "$out/defects-stock.ktap" "$out/defects-ours.ktap" ||
+	}' "$rig/defects/tests" "$out/defects-stock.ktap" "$out/defects-ours.ktap" ||
 	die "a defect is not shown on stock, or is there in ours"

@@ -575,7 +575,7 @@ TEST_F(misc, charge_of_nothing)
 }
 
 /* No sum of usage and amount may wrap. */
-TEST_F(misc, defect_2_charge_of_the_largest_amount)
+TEST_F(misc, charge_of_the_largest_amount)
 {
 	struct tree *t = &self->tree;
 

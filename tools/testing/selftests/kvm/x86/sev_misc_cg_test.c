@@ -7,9 +7,6 @@
  * Every subtest runs in a process of its own, in a tree of cgroups of its own
  * ("" is the parent, with the children "a" and "b"), so that whatever goes
  * wrong in one does not matter to the next.
- *
- * "defect N" in the name of a subtest: a known defect of the controller that
- * kernels had up to 7.3.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -709,29 +706,29 @@ static const struct subtest {
 	{ "SEV: mirrored VM is moved", test_mirror_of_moved_vm },
 	{ "SEV: limits outlive kvm_amd", test_limits_outlive_module },
 	{ "SEV-ES: limits outlive kvm_amd", test_limits_outlive_module, true },
-	{ "defect 1: refused charge raises no peak below the refusing level",
+	{ "refused charge raises no peak below the refusing level",
 	  test_peak_of_refused_charge },
-	{ "defect 4: exhausted capacity is counted where it is met, as no max",
+	{ "exhausted capacity is counted where it is met, as no max",
 	  test_capacity_events },
-	{ "defect 5: move to a sibling under a full parent",
+	{ "move to a sibling under a full parent",
 	  test_move_under_full_parent },
-	{ "defect 7: capacity is advertised only where VMs can be created",
+	{ "capacity is advertised only where VMs can be created",
 	  test_capacity_is_usable, .no_vm = true },
-	{ "defect 8: two resources in one write to misc.max",
+	{ "two resources in one write to misc.max",
 	  test_two_limits_in_one_write },
-	{ "defect 9: capacity can be read in a child cgroup",
+	{ "capacity can be read in a child cgroup",
 	  test_capacity_in_child },
-	{ "defect 9: capacity can be read in a cgroup namespace",
+	{ "capacity can be read in a cgroup namespace",
 	  test_capacity_in_namespace },
-	{ "defect 11: charge of an SEV-ES VM moves along", test_move, true },
-	{ "defect 11: refused move of an SEV-ES VM changes nothing",
+	{ "charge of an SEV-ES VM moves along", test_move, true },
+	{ "refused move of an SEV-ES VM changes nothing",
 	  test_move_refused, true },
-	{ "defect 11: SEV-ES VM moves out of a removed cgroup",
+	{ "SEV-ES VM moves out of a removed cgroup",
 	  test_move_from_removed_cgroup, true },
-	{ "defect 11: mirrored SEV-ES VM is moved", test_mirror_of_moved_vm, true },
-	/* What this defect leaks is lost until the next boot: last. */
-	{ "defect 10: move of a mirror charges nothing", test_move_of_mirror },
-	{ "defect 10: move of an SEV-ES mirror charges nothing",
+	{ "mirrored SEV-ES VM is moved", test_mirror_of_moved_vm, true },
+	/* Last: what is leaked where these fail is lost until the next boot. */
+	{ "move of a mirror charges nothing", test_move_of_mirror },
+	{ "move of an SEV-ES mirror charges nothing",
 	  test_move_of_mirror, true },
 };
 
