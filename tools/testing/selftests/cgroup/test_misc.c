@@ -1894,13 +1894,17 @@ TEST_F(misc, concurrent_writers_and_a_reader)
 
 int main(int argc, char **argv)
 {
+	if (geteuid()) {
+		ksft_print_header();
+		ksft_exit_skip("needs to be run as root\n");
+	}
 	if (cg_find_unified_root(v2_root, sizeof(v2_root), NULL)) {
 		ksft_print_header();
 		ksft_exit_skip("cgroup v2 isn't mounted\n");
 	}
 	if (cg_read_strstr(v2_root, "cgroup.controllers", "misc")) {
 		ksft_print_header();
-		ksft_exit_skip("misc controller isn't available\n");
+		ksft_exit_skip("misc controller isn't available on cgroup v2\n");
 	}
 	if (!mkdtemp(v1_root)) {
 		ksft_print_header();
