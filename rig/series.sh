@@ -69,15 +69,16 @@ cp -r "$work/final" "$work/tree"
 for p in "${patches[@]}"; do
 	paths "$p" | sed "s,\$, ${p#"$top"/},"
 done | sort >"$work/owners"
-twice=$(awk '{ n[$1]++; who[$1] = who[$1] " " $2 } END { for (f in n) if (n[f] > 1) print f " belongs to" who[f] }' "$work/owners")
+twice=$(awk '{ n[$1]++; who[$1] = who[$1] " " $2 } END { for (f in n) if (n[f] > 1) print f " is in" who[f] }' "$work/owners" |
+	paste -s -d ,)
 [ -z "$twice" ] || die "each path belongs to one patch of the series: $twice"
-nobodys=$(cut -d ' ' -f 1 "$work/owners" | comm -13 - "$work/list")
+nobodys=$(cut -d ' ' -f 1 "$work/owners" | comm -13 - "$work/list" | xargs)
 [ -z "$nobodys" ] || die "each path belongs to a patch of the series: no file in series/ names $nobodys"
 
 # put -R|-N FILE: takes a patch's part off, or puts it on.
 put() {
 	part "$2" | (cd "$work/tree" && patch --quiet --no-backup-if-mismatch --fuzz=0 -p1 "$1") >"$build/log/series.log" 2>&1 ||
-		die "${2#"$top"/}: its part of an earlier patch's path does not fit that: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
+		die "${2#"$top"/}: what it adds to $(parts "$2" | xargs) has to change with that: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
 }
 for ((i = ${#patches[@]} - 1; i >= 0; i--)); do
 	put -R "${patches[i]}"
