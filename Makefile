@@ -2,6 +2,13 @@
 # The front door. Everything it calls installs, fetches and builds what it needs.
 
 BASE ?= 6.12
+ifneq ($(KSRC),)
+ifeq ($(origin BASE),command line)
+$(error give BASE or KSRC, not both)
+endif
+override BASE := ksrc
+export KSRC
+endif
 CONFIG ?= run
 LIMIT ?= 600
 MINUTES ?= 5
@@ -12,7 +19,7 @@ initrd = build/$(BASE)/initrd.cpio
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo 'Variables: BASE=6.12, STOCK=1, CONFIG=run|debug|kcsan, INITRD=file, LIMIT=seconds for boot'
+	@echo 'Variables: BASE=6.12|7.3, KSRC=your own kernel tree, STOCK=1, CONFIG=run|debug|kcsan, INITRD=file, LIMIT=seconds for boot'
 
 run: ## the main job, told and checked, on a machine with SEV and SEV-ES ASIDs
 	@rig/kernel.sh $(BASE) ours run

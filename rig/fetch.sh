@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Fetches sources from Debian and unpacks them into the cache.
 #
-#   fetch.sh linux BASE      $cache/BASE/source, the pristine kernel tree
+#   fetch.sh linux BASE      $cache/BASE/source, the pristine kernel tree; for the base "ksrc" a copy of
+#                            the user's own
 #   fetch.sh qemu            $cache/qemu/source, QEMU as Debian patched it
 #   fetch.sh busybox         $cache/busybox/bin/busybox, static; installing it could remove another
 #
 # What is in place under its final name is whole: everything is made beside it and renamed.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tree.sh"
 
 # The mirror that this machine uses for Debian itself, whatever its suite is.
 mirror() {
@@ -37,13 +38,16 @@ apt_suite() {
 }
 
 linux() {
-	local base=$1 tmp=$cache/$1/tmp.$$ suite apt=()
-	[ -d "$cache/$base/source" ] && return
+	local base=$1 tmp suite apt=()
+	check_base "$base"
+	[ "$base" != ksrc ] || { user_tree; return; }
+	[ -d "$home/source" ] && return
 	need xz-utils debian-archive-keyring
 	room_for 6
 	exclusive "fetch-linux-$base"
-	[ -d "$cache/$base/source" ] && return
-	rm -rf "$cache/$base"/tmp.*
+	[ -d "$home/source" ] && return
+	rm -rf "$home"/tmp.*
+	tmp=$home/tmp.$$
 	mkdir -p "$tmp"
 	cd "$tmp"
 	# The LTS is in the suites that machines have; the newest release is not.
@@ -61,7 +65,7 @@ linux() {
 	step "fetch linux-source-$base" "fetch-linux-$base" "${apt[@]}" apt-get download "linux-source-$base"
 	step "unpack linux-source-$base" "unpack-linux-$base" unpack_linux
 	sync -f source
-	mv source "$cache/$base/source"
+	mv source "$home/source"
 	rm -rf "$tmp"
 }
 
@@ -69,6 +73,49 @@ unpack_linux() {
 	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards --strip-components=3 './usr/src/*.tar.xz'
 	mkdir source
 	tar -xf ./*.tar.xz -C source --strip-components=1
+}
+
+# Copies of trees that are gone, or not used for a month, go.
+user_tree() {
+	local path old
+	need rsync make
+	for path in "$cache"/ksrc/*/path; do
+		[ -f "$path" ] || continue
+		old=${path%/path}
+		if [ ! -d "$(cat "$path")" ] || [ -n "$(find "$path" -mtime +30)" ]; then
+			flock -n "$cache/lock/tree-${old##*/}-ours" rm -rf "$old" || true
+		fi
+	done
+	[ -d "$home" ] || room_for 8
+	exclusive "fetch-${home##*/}"
+	mkdir -p "$home/source"
+	realpath "$KSRC" >"$home/path"
+	step "copy $KSRC" fetch-ksrc copy_user_tree
+}
+
+# built TREE: says whether a kernel was configured or built in the tree itself.
+built() {
+	compgen -G "$1/.config" || compgen -G "$1/include/generated" || compgen -G "$1/arch/*/include/generated"
+}
+
+# Whatever it is, a repository or not, the files that are there count; but not what a build has left:
+# no kernel is built beside a tree in which one was. Most of that is known by its name, a folder of
+# objects by its link to the source; of the rest only the makefiles know, which are asked in the copy.
+copy_user_tree() {
+	local from products=$home/products
+	from=$(cat "$home/path")
+	touch "$products"
+	find "$from" -mindepth 2 -maxdepth 4 -type l -name source -printf '/%P\n' | sed 's|source$||' >"$home/objects"
+	# By content, and with the time of the copy: a file that was replaced by an older one is new to make.
+	rsync -rlpc --delete --exclude={/.git,'/vmlinux*','*.o','*.ko','*.a','.*.cmd'} \
+		--exclude-from="$home/objects" --exclude-from="$products" \
+		--out-format=%n "$from/" "$home/source/" >"$home/changed"
+	built "$home/source" || { [ -s "$home/changed" ] && built "$from"; } || return 0
+	cd "$home/source"
+	find . | sort >"$home/before"
+	make ARCH=x86 mrproper
+	make ARCH=um mrproper
+	find . | sort | comm -23 "$home/before" - | sed 's/^\.//' >>"$products"
 }
 
 qemu() {

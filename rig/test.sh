@@ -46,6 +46,7 @@ kunit_at_boot() {
 }
 
 mkdir -p "$out"
+fetch_base "$base"
 "$rig/qemu/build.sh"
 for variant in uml uml-i386 smp-i386; do
 	count "$rig/kunit.sh" "$base" "$variant"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # The two source trees of a base in the cache: stock, and ours with this clone's files laid over it.
+# The base "ksrc" is the user's own tree, which KSRC from the environment names; the cache has a copy.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -15,10 +16,23 @@ mirrored=(arch Documentation include init kernel lib tools MAINTAINERS.patch)
 
 # check_base BASE: sets $home, where the cache has that base.
 check_base() {
+	local from
 	case " $bases " in
-	*" $1 "*) home=$cache/$1 ;;
-	*) die "BASE=$1: unknown base; there are: $bases" ;;
+	*" $1 "*)
+		home=$cache/$1
+		return ;;
 	esac
+	{ [ "$1" = ksrc ] && [ -n "${KSRC-}" ]; } || die "BASE=$1: unknown base; there are: $bases"
+	{ from=$(realpath -e -- "$KSRC" 2>/dev/null) && [ -d "$from" ]; } || die "KSRC=$KSRC: no such folder"
+	{ [ -f "$from/Kbuild" ] && [ -f "$from/kernel/cgroup/misc.c" ]; } ||
+		die "KSRC=$KSRC: not the source of Linux 5.13 or later: there is no kernel/cgroup/misc.c"
+	home=$cache/ksrc/$(sha256sum <<<"$from" | cut -c 1-16)
+}
+
+# fetch_base BASE: the pristine source. A tree of the user's is copied once in a run, as it is then.
+fetch_base() {
+	[ "${MISC_CGROUP_FETCHED-}" = "$home" ] || "$rig/fetch.sh" linux "$1"
+	export MISC_CGROUP_FETCHED=$home
 }
 
 # Where a path of ours is in the base, for what has been renamed since.
@@ -38,10 +52,9 @@ base_version() {
 }
 
 # edit PATH FILE VERSION: what our patch makes of the base's PATH. Where there are several, the one for
-# the newest base that is not newer than VERSION comes first, then the general one; what applies as it
-# stands comes before what applies with fuzz.
+# the newest base that is not newer than VERSION is tried first, then the general one, then the others.
 edit() {
-	local path=$1 file=$2 version=$3 patches=() from b p fuzz log=$build/log/overlay.log
+	local path=$1 file=$2 version=$3 patches=() from b p log=$build/log/overlay.log
 	from=$home/source/$(base_path "$path")
 	[ ! -f "$top/$path.patch" ] || patches=("$top/$path.patch")
 	for b in $bases; do
@@ -54,17 +67,18 @@ edit() {
 			patches+=("$p")
 		fi
 	done
-	# What only some bases have.
-	[ -f "$from" ] || [ -f "$top/$path.patch" ] || return 0
-	for fuzz in 0 2; do
-		for p in "${patches[@]}"; do
-			patch --quiet --forward --fuzz="$fuzz" --no-backup-if-mismatch -r - -o "$file" "$from" "$p" >"$log" 2>&1 &&
-				return
-		done
+	if [ ! -f "$from" ]; then
+		# What only some bases have.
+		[ -f "$top/$path.patch" ] || return 0
+		die "${KSRC:+KSRC=$KSRC, }Linux $version: there is no $path"
+	fi
+	for p in "${patches[@]}"; do
+		patch --quiet --forward --fuzz=0 -r - -o "$file" "$from" "$p" >"$log" 2>&1 && return
 	done
-	patch --quiet --forward -r - -o "$file" "$from" "${patches[0]}" >"$log" 2>&1 || true
-	die "Linux $version: $path: ${patches[0]##*/} does not apply: $(grep -m 1 -E 'FAILED|malformed|previously applied' "$log" ||
-		tail -n 1 "$log")"
+	# Once more, for which hunk it is.
+	patch --forward --fuzz=0 -r - -o "$file" "$from" "${patches[0]}" >"$log" 2>&1 || true
+	die "${KSRC:+KSRC=$KSRC, }Linux $version: $path: ${patches[0]##*/} does not apply: $(grep -m 1 -E \
+		'FAILED|malformed|previously applied' "$log" || tail -n 1 "$log")"
 }
 
 # overlay_files DIR: this clone's version of every file that it brings or changes in the base.
@@ -85,24 +99,29 @@ overlay_files() {
 
 # tree_prepare BASE FLAVOR: sets $tree, up to date and locked until this process ends.
 tree_prepare() {
-	local base=$1 flavor=$2 f
+	local base=$1 flavor=$2 list=/dev/null f
 	check_base "$base"
-	"$rig/fetch.sh" linux "$base"
+	fetch_base "$base"
 	tree=$home/$flavor
-	exclusive "tree-$base-$flavor"
+	exclusive "tree-${home##*/}-$flavor"
 	if [ ! -d "$tree" ]; then
 		rm -rf "$tree.tmp"
 		cp -al "$home/source" "$tree.tmp"
 		mv "$tree.tmp" "$tree"
 	fi
+	if [ "$flavor" = ours ]; then
+		list=$home/overlay.list
+		touch "$list"
+	fi
+	[ "$base" != ksrc ] ||
+		rsync -a --delete --exclude='/obj-*' --exclude-from=<(sed 's/^\.//' "$list") \
+			"$home/source/" "$tree/" >/dev/null
 	[ "$flavor" = ours ] || return 0
 
 	mkdir -p "$build/log"
 	overlay_files "$home/overlay"
 	# Copies, never writes through the hard links that the tree shares with the pristine source.
-	local list=$home/overlay.list
 	(cd "$home/overlay" && find . -type f | sort) >"$list.new"
-	touch "$list"
 	comm -23 "$list" "$list.new" | while read -r f; do
 		rm -f "$tree/$f"
 		[ ! -f "$home/source/$f" ] || cp "$home/source/$f" "$tree/$f"
