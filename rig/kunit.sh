@@ -4,9 +4,9 @@
 #
 #   kunit.sh BASE VARIANT
 #
-#   uml            the kernel as a process, with KASAN
+#   uml            the kernel as a process, with KASAN; on four CPUs where UML can have them
 #   uml-i386       the same with 32 bits, where a counter takes two words
-#   uml-coverage   the same without checks, which leaves gcov's report in build/BASE/coverage.json
+#   uml-coverage   on one CPU and without checks; leaves gcov's report in build/BASE/coverage.json
 #   smp-i386       32 bits and four CPUs, in QEMU: here a counter that is read in two steps shows
 #
 # From the environment: STEPS, how many steps the random tests take on UML, and SEED, with which they
@@ -23,7 +23,7 @@ for n in STEPS="$steps" SEED="$seed"; do
 	[[ ${n#*=} =~ ^[1-9][0-9]{0,8}$ ]] || die "$n: not a number from 1 to 999999999"
 done
 
-machine=() options=("CC=ccache gcc") configs=(kunit kunit-checks "kunit-$variant")
+machine=() options=("CC=ccache gcc") configs=(kunit kunit-checks "kunit-$variant") arguments=()
 case $variant in
 uml) ;;
 uml-coverage)
@@ -35,6 +35,7 @@ uml-coverage)
 	options+=("KCPPFLAGS=-Dmangle_path=seq_mangle_path -D__fini_array_end='*(.fini_array.*)__fini_array_end'") ;;
 uml-i386) options+=(SUBARCH=i386) ;;
 smp-i386)
+	configs+=(kunit-smp)
 	machine=(--arch=i386 --qemu_args "-smp 4")
 	# TCG is fifty times slower than UML, and its other CPUs only help where tests wait for time.
 	steps=20000 milliseconds=1000 ;;
@@ -48,6 +49,13 @@ smp-*) need qemu-system-x86 ;;
 esac
 
 tree_prepare "$base" ours
+case $variant in
+uml | uml-i386)
+	if uml_has_smp; then
+		configs+=(kunit-smp)
+		arguments=(ncpus=4 seccomp=on)
+	fi ;;
+esac
 mkdir -p "$build/$base"
 obj=obj-kunit-$variant
 
@@ -65,8 +73,8 @@ compile() {
 # That tests fail is for verdict.sh to say; only a kernel that does not start is a failure here.
 execute() {
 	rm -f "$tree/$obj/test.log" "$tree/$obj/kernel/cgroup/misc.gcda"
-	kunit exec --timeout=3600 --kernel_args "misc.kunit_steps=$steps" --kernel_args "misc.kunit_seed=$seed" \
-		--kernel_args "misc.kunit_ms=$milliseconds" || true
+	arguments+=("misc.kunit_steps=$steps" "misc.kunit_seed=$seed" "misc.kunit_ms=$milliseconds")
+	kunit exec --timeout=3600 "${arguments[@]/#/--kernel_args=}" || true
 	cp "$tree/$obj/test.log" "$results"
 	[ "$variant" != uml-coverage ] || (cd "$tree" && gcov --json-format --stdout --branch-probabilities \
 		"$obj/kernel/cgroup/misc.gcda" >"$build/$base/coverage.json")

@@ -48,7 +48,9 @@ kunit_at_boot() {
 mkdir -p "$out"
 fetch_base "$base"
 "$rig/qemu/build.sh"
-for variant in uml uml-i386 smp-i386; do
+variants=(uml uml-i386)
+uml_has_smp || variants+=(smp-i386)
+for variant in "${variants[@]}"; do
 	count "$rig/kunit.sh" "$base" "$variant"
 done
 "$rig/kernel.sh" "$base" ours debug

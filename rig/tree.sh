@@ -45,6 +45,11 @@ base_path() {
 	echo "$path"
 }
 
+# From 6.19 on, UML can have several CPUs.
+uml_has_smp() {
+	grep -q 'config UML_SUBARCH_SUPPORTS_SMP' "$home/source/arch/um/Kconfig"
+}
+
 # The version of the base, as its Makefile has it.
 base_version() {
 	awk '$2 == "=" && /^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) / { v[$1] = $3 }
