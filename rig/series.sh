@@ -18,7 +18,7 @@ out=$build/series/$base
 work=$build/series/work-$base
 
 need git patch rsync
-"$rig/fetch.sh" linux "$base"
+fetch_base "$base"
 
 # Nobody's own settings; and what is the same gives the same patches.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
