@@ -614,7 +614,7 @@ static void new_name(void)
 	if (get_shared(counts[NAMES]) == MAX_NAMES || now() - last < REST_EVERY)
 		return;
 	last = now();
-	snprintf(text, sizeof(text), "register torture_%ld 1000", get_shared(counts[NAMES]));
+	snprintf(text, sizeof(text), "register new_%ld 1000", get_shared(counts[NAMES]));
 	err = device_command(fds[0].fd, text);
 	if (!err)
 		count(NAMES);
@@ -628,7 +628,7 @@ static void charge_newest_name(int i)
 	char text[64];
 	int err;
 
-	snprintf(text, sizeof(text), "charge torture_%ld 1", get_shared(counts[NAMES]) - any(2));
+	snprintf(text, sizeof(text), "charge new_%ld 1", get_shared(counts[NAMES]) - any(2));
 	err = device_command(fds[i].fd, text);
 	if (!err)
 		fds[i].held = true;
@@ -1216,7 +1216,7 @@ static void check_nothing_in_use(void)
 	}
 }
 
-/* Less those of KUnit, which does not rest. */
+/* Less those of KUnit, which does not rest, and new names, which are not loaded again. */
 static void read_limits(char text[][4096])
 {
 	char buf[4096], *line;
@@ -1228,7 +1228,7 @@ static void read_limits(char text[][4096])
 		read_file(cgroups[c].name, "misc.max", buf, sizeof(buf));
 		text[c][0] = 0;
 		for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n"))
-			if (strncmp(line, "kunit_", 6))
+			if (strncmp(line, "kunit_", 6) && strncmp(line, "new_", 4))
 				strcat(strcat(text[c], line), "\n");
 	}
 }
