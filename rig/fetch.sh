@@ -46,10 +46,6 @@ linux() {
 	room_for 6
 	exclusive "fetch-linux-$base"
 	[ -d "$home/source" ] && return
-	rm -rf "$home"/tmp.*
-	tmp=$home/tmp.$$
-	mkdir -p "$tmp"
-	cd "$tmp"
 	# The LTS is in the suites that machines have; the newest release is not.
 	if [ "$base" = 6.12 ]; then
 		suite="this machine's suites"
@@ -62,6 +58,10 @@ linux() {
 	[ -n "$("${apt[@]}" apt-cache search --names-only "^linux-source-$base\$")" ] ||
 		die "BASE=$base: linux-source-$base is not in $suite any more; there are: $("${apt[@]}" \
 			apt-cache search --names-only '^linux-source-[0-9.]+$' | sed 's/^linux-source-//; s/ .*//' | sort -V | xargs)"
+	rm -rf "$home"/tmp.*
+	tmp=$home/tmp.$$
+	mkdir -p "$tmp"
+	cd "$tmp"
 	step "fetch linux-source-$base" "fetch-linux-$base" "${apt[@]}" apt-get download "linux-source-$base"
 	step "unpack linux-source-$base" "unpack-linux-$base" unpack_linux
 	sync -f source
