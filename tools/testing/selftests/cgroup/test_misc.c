@@ -1620,8 +1620,8 @@ static void fuzz_add_number(struct fuzz *f)
 	char number[32];
 
 	snprintf(number, sizeof(number),
-		 PICK(f, "%llu", "%llu", "%#llx", "%#llo", "+%llu", "-%llu",
-		      "%llu9", "%020llu"),
+		 PICK(f, "%llu", "%llu", "%llu", "%llu", "%#llx", "%#llx",
+		      "%#llo", "+%llu", "-%llu", "%llu9"),
 		 n >> pick(f, 64));
 	fuzz_add(f, number);
 }
@@ -1629,13 +1629,15 @@ static void fuzz_add_number(struct fuzz *f)
 static void fuzz_text(struct fuzz *f)
 {
 	static const char bytes[] = "\0\n \t\v\xa0+-0x8f_ksabm";
-	int lines = 1 + pick(f, 3), changes = pick(f, 3) ? 0 : 1 + pick(f, 2);
+	int lines = 1 + pick(f, 2), changes = pick(f, 3) ? 0 : 1 + pick(f, 2);
 
 	f->len = 0;
 	while (lines--) {
 		fuzz_add(f, PICK(f, "", "", "", " ", "\t\r"));
-		fuzz_add(f, PICK(f, RES, RES, RES2, RES2, RES2, RES "x", ""));
-		fuzz_add(f, PICK(f, " ", " ", " ", " ", "\t", "  \v", "", "="));
+		fuzz_add(f, PICK(f, RES, RES, RES, RES, RES2, RES2, RES2, RES2,
+				 RES2, RES2, RES "x", ""));
+		fuzz_add(f, PICK(f, " ", " ", " ", " ", " ", " ", " ", " ", "\t",
+				 "  \v", "", "="));
 		if (pick(f, 3))
 			fuzz_add_number(f);
 		else
