@@ -36,7 +36,7 @@ for flavor in stock ours; do
 	echo "run the tests on $flavor ... (logs: build/$base/$flavor-run)"
 	{
 		"$rig/machine.sh" --run selftests --name defects "$out/$flavor-run" "$out/test.cpio"
-		"$rig/machine.sh" --run "selftests sev_misc_cg_test defects" --name no-platform --no-platform \
+		"$rig/machine.sh" --run "selftests kvm:sev_misc_cg_test defects" --name no-platform --no-platform \
 			"$out/$flavor-run" "$out/test.cpio"
 	} >"$out/defects-$flavor.ktap"
 done

@@ -66,11 +66,11 @@ mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
 "$rig/initrd.sh" "$out/test.cpio" "$out/test"
 # The faults come first: they load kvm_amd themselves.
-count in_machine selftests "faults $(cd "$out/selftests" && echo *) leaks" \
+count in_machine selftests "faults $(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")leaks" \
 	--append "kvm=later kunit.enable=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000"
 echo "KUnit, while that machine booted ..."
 count kunit_at_boot selftests
-count in_machine no-platform sev_misc_cg_test --no-platform
+count in_machine no-platform kvm:sev_misc_cg_test --no-platform
 
 [ "$skipped" = 0 ] || echo "error: this machine has everything: no test may be skipped here" >&2
 echo "$passed passed, $failed failed, $skipped skipped"
