@@ -47,6 +47,9 @@
 
 #define U64_MAX_STR	"18446744073709551615"
 
+/* More than any file has that is read here. */
+#define FILE_SIZE	4096
+
 /* Removed cgroups let go of the controller a little later. */
 #define MOUNT_TRIES	500
 #define MOUNT_WAIT_US	10000
@@ -96,7 +99,7 @@ static char *find_line(const char *cgroup, const char *control,
 
 static bool shows(const char *cgroup, const char *control, const char *key)
 {
-	char buf[PAGE_SIZE];
+	char buf[FILE_SIZE];
 
 	return find_line(cgroup, control, key, buf, sizeof(buf));
 }
@@ -105,7 +108,7 @@ static bool shows(const char *cgroup, const char *control, const char *key)
 static bool reads(const char *cgroup, const char *control, const char *key,
 		  const char *value)
 {
-	char buf[PAGE_SIZE];
+	char buf[FILE_SIZE];
 	char *line = find_line(cgroup, control, key, buf, sizeof(buf));
 
 	if (line && !strcmp(line + strlen(key) + 1, value))
@@ -503,7 +506,7 @@ TEST_F(misc, new_cgroup_is_unlimited_and_empty)
 /* Clients strip ".max" and take the rest for a resource. */
 TEST_F(misc, events_has_no_other_keys)
 {
-	char buf[PAGE_SIZE], *line, *pos = buf;
+	char buf[FILE_SIZE], *line, *pos = buf;
 
 	ASSERT_EQ(0, cg_read(self->tree.a, "misc.events", buf, sizeof(buf)));
 	while ((line = strsep(&pos, "\n")) && *line)
@@ -514,7 +517,7 @@ TEST_F(misc, events_has_no_other_keys)
 
 TEST_F(misc, names_in_order_of_first_registration)
 {
-	char buf[PAGE_SIZE];
+	char buf[FILE_SIZE];
 
 	ASSERT_EQ(0, command(self->dev, "unregister " RES));
 	ASSERT_EQ(0, command(self->dev, "unregister " RES2));
@@ -767,7 +770,7 @@ TEST_F(misc, max_takes_several_lines)
 
 TEST_F(misc, max_takes_back_what_it_gave)
 {
-	char buf[PAGE_SIZE], again[PAGE_SIZE];
+	char buf[FILE_SIZE], again[FILE_SIZE];
 
 	ASSERT_EQ(0, set_max(self->tree.a, RES " 4"));
 	ASSERT_EQ(0, cg_read(self->tree.a, "misc.max", buf, sizeof(buf)));
@@ -812,7 +815,8 @@ TEST_F(misc, max_refuses_bad_writes)
 		{ RES " 18446744073709551616", -ERANGE },
 		{ RES " 99999999999999999999999999", -ERANGE },
 	};
-	char page[PAGE_SIZE + 2];
+	size_t size = sysconf(_SC_PAGESIZE);
+	char *page;
 	int i;
 
 	ASSERT_EQ(0, set_max(self->tree.a, RES " 2"));
@@ -825,14 +829,17 @@ TEST_F(misc, max_refuses_bad_writes)
 	}
 
 	/* One byte more than kernfs takes. */
-	memset(page, ' ', sizeof(page));
+	page = malloc(size + 2);
+	ASSERT_NE(NULL, page);
+	memset(page, ' ', size + 2);
 	memcpy(page, RES " 3", strlen(RES " 3"));
-	page[sizeof(page) - 1] = 0;
+	page[size + 1] = 0;
 	EXPECT_EQ(-E2BIG, set_max(self->tree.a, page));
 	EXPECT_TRUE(reads(self->tree.a, "misc.max", RES, "2"));
-	page[sizeof(page) - 2] = 0;
+	page[size] = 0;
 	EXPECT_EQ(0, set_max(self->tree.a, page));
 	EXPECT_TRUE(reads(self->tree.a, "misc.max", RES, "3"));
+	free(page);
 }
 
 TEST_F(misc, max_refuses_charge)
@@ -945,7 +952,7 @@ TEST_F(misc, refusal_is_the_lowest_levels)
 
 static int open_events(const char *cgroup, const char *control)
 {
-	char buf[PAGE_SIZE];
+	char buf[FILE_SIZE];
 	int fd = cg_open(cgroup, control, O_RDONLY);
 
 	/* What has been read is old news. */
@@ -1074,7 +1081,7 @@ TEST_F(misc, refusal_is_traced)
 {
 	static const char enable[] =
 		TRACE_INSTANCE "/events/misc_cgroup/misc_cg_charge_refused/enable";
-	char buf[4 * PAGE_SIZE], by_max[PAGE_SIZE], by_capacity[PAGE_SIZE];
+	char buf[4 * FILE_SIZE], by_max[FILE_SIZE], by_capacity[FILE_SIZE];
 	struct tree *t = &self->tree;
 	char *trace;
 
@@ -1734,7 +1741,7 @@ static size_t read_pieces(int fd, char *buf, size_t size)
 	size_t len = 0;
 	ssize_t n;
 
-	while (len + size < PAGE_SIZE && (n = read(fd, buf + len, size)) > 0)
+	while (len + size < FILE_SIZE && (n = read(fd, buf + len, size)) > 0)
 		len += n;
 	buf[len] = 0;
 	return len;
@@ -1748,7 +1755,7 @@ static const char * const all_files[] = {
 TEST_F(misc, pieces_of_any_size_make_the_whole)
 {
 	static const size_t sizes[] = { 1, 2, 3, 7, 13, 61 };
-	char whole[PAGE_SIZE], pieces[PAGE_SIZE];
+	char whole[FILE_SIZE], pieces[FILE_SIZE];
 	struct tree *t = &self->tree;
 	int i, j, fd;
 
@@ -1769,7 +1776,7 @@ TEST_F(misc, pieces_of_any_size_make_the_whole)
 
 TEST_F(misc, reading_goes_on_where_lseek_says)
 {
-	char whole[PAGE_SIZE], rest[PAGE_SIZE];
+	char whole[FILE_SIZE], rest[FILE_SIZE];
 	struct tree *t = &self->tree;
 	int i, at, fd;
 
@@ -1791,7 +1798,7 @@ TEST_F(misc, reading_again_from_the_start_is_up_to_date)
 {
 	struct tree *t = &self->tree;
 	int fd = open_file(t->a, "misc.current", O_RDONLY);
-	char buf[PAGE_SIZE];
+	char buf[FILE_SIZE];
 
 	ASSERT_LE(0, fd);
 	read_pieces(fd, buf, 1);
@@ -1866,7 +1873,7 @@ TEST_F(misc, concurrent_writers_and_a_reader)
 	};
 	struct tree *t = &self->tree;
 	pid_t pid[ARRAY_SIZE(lines)];
-	char buf[PAGE_SIZE], *line = NULL;
+	char buf[FILE_SIZE], *line = NULL;
 	int i, seen[2] = {};
 
 	ASSERT_EQ(0, set_max(t->a, lines[0]));
