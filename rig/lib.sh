@@ -121,6 +121,14 @@ step() {
 	die "$what: failed (exit status $rc), see $log"
 }
 
+# Whether this host runs 32-bit programs, such as a UML of that kind.
+runs_i386() {
+	need libc6-i386
+	/lib/ld-linux.so.2 --version >/dev/null 2>&1 && return
+	echo "this host runs no 32-bit programs, such as a UML of that kind"
+	return 1
+}
+
 # room_for GB: refuses to start what would fill the disk.
 room_for() {
 	local free

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Takes the series as a maintainer does: git am on a pristine base, and after each patch a build of
-# whatever it could break.
+# Takes the series as a maintainer does: git am on a pristine base, and after each patch that touches
+# more than pages and selftests a build of whatever it could break.
 #
 #   series-check.sh BASE
 #
@@ -128,7 +128,7 @@ take() {
 	in_tree am --quiet --whitespace=error-all "$p"
 	new_options=0
 	[ "$n" != 1 ] && [ -z "$(in_tree diff --name-only HEAD~ -- '*Kconfig*')" ] || new_options=1
-	after_patch
+	[ -z "$(in_tree diff --name-only HEAD~ -- ':!Documentation' ':!MAINTAINERS' ':!tools')" ] || after_patch
 }
 
 kunit() {
@@ -147,7 +147,9 @@ for p in "${patches[@]:1}"; do
 	step "patch $n of $((${#patches[@]} - 1)): $subject" "series-check-$base-$n" take
 done
 
-for uml in uml uml-i386; do
+variants=(uml)
+! runs_i386 || variants+=(uml-i386)
+for uml in "${variants[@]}"; do
 	log=$build/series/$uml-$base.log
 	step "run the KUnit tests ($uml)" "series-check-$base-kunit" kunit
 	"$rig/verdict.sh" "$base" "$log" "$log"

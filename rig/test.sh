@@ -49,12 +49,7 @@ mkdir -p "$out"
 fetch_base "$base"
 "$rig/qemu/build.sh"
 variants=(uml)
-need libc6-i386
-if /lib/ld-linux.so.2 --version >/dev/null 2>&1; then
-	variants+=(uml-i386)
-else
-	echo "this host runs no 32-bit programs, such as a UML of that kind: 32 bits are tested in QEMU only"
-fi
+! runs_i386 || variants+=(uml-i386)
 [[ ${variants[*]} = *i386* ]] && uml_has_smp || variants+=(smp-i386)
 for variant in "${variants[@]}"; do
 	count "$rig/kunit.sh" "$base" "$variant"
