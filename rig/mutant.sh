@@ -1,30 +1,37 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds a copy of the KUnit tree with a mistake in it, and runs the tests, in short form.
+# Builds a copy of the KUnit tree that has mistakes in it, and tests one of them; for mutants.py.
 #
-#   mutant.sh TREE
-#
-# Exits with 0 if nothing notices, 1 if something does (the last line says what), 2 if it does not compile;
-# 3 if there is no telling.
+#   mutant.sh TREE build     prints what the compiler says; fails if it does not compile
+#   mutant.sh TREE run N     the tests, in short form, with the Nth mistake. Exits with 0 if nothing
+#                            notices, 1 if something does (the last line says what), 3 if there is no telling.
 
 . "$(dirname "$0")/lib.sh"
 
 tree=$1 obj=obj-kunit-uml
 export CCACHE_DISABLE=1
 
-make -C "$tree" ARCH=um O="$obj" CC="ccache gcc" linux >"$tree/build.log" 2>&1 || {
-	grep -qE '^[^ ]+:[0-9]+:[0-9]+: error: |modpost: |undefined reference' "$tree/build.log" && exit 2
-	tail -n 1 "$tree/build.log"
-	exit 3
-}
-log=$tree/$obj/test.log
-rm -f "$log"
+case $2 in
+build)
+	for target in kernel/cgroup/ linux; do
+		make -C "$tree" ARCH=um O="$obj" CC="ccache gcc" -k "$target" 2>&1
+	done
+	exit ;;
+run) ;;
+esac
+
+# The kernel's log is left where the kernel is.
 cd "$tree"
+dir=$(mktemp -d obj-run.XXXXXX)
+trap 'rm -rf "$dir"' EXIT
+ln "$obj/linux" "$dir/linux"
 rc=0
-/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="$obj" --timeout=90 \
-	--kernel_args misc.kunit_steps=20000 --kernel_args misc.kunit_ms=50 >run.log 2>&1 || rc=$?
+/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="$dir" --timeout=90 \
+	--kernel_args misc.kunit_steps=20000 --kernel_args misc.kunit_ms=50 --kernel_args "misc.mutant=$3" \
+	>"$dir/kunit.log" 2>&1 || rc=$?
+log=$dir/test.log
 grep -aq '^Linux version ' "$log" || {
-	tail -n 1 run.log
+	tail -n 1 "$dir/kunit.log"
 	exit 3
 }
 splats=$("$rig/splats.sh" "$log" 2>/dev/null) || rc=1

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes small mistakes in C source, one at a time, and runs a command on each.
+"""Makes small mistakes in C source, one at a time, and asks which of them is noticed.
 
-  mutants.py EQUIVALENT ONLY LOG COMMAND WORKER... -- FILE...
+  mutants.py EQUIVALENT ONLY LOG TREE JOBS COMMAND... -- FILE...
 
-Every mutant of the FILEs (paths in the current folder) is written to WORKER/FILE in one of the WORKER
-folders, COMMAND is run with WORKER as its argument, and the file is put back.  COMMAND exits with 0 if
-nothing noticed the mistake, 1 if something did, 2 if the mutant does not compile; the last line that it
-prints says what noticed it.  Any other status ends it all, and so does a COMMAND that finds something
-wrong with what has no mistake in it.  ONLY, if not empty, picks the mutants whose name contains it.
+All mutants of the FILEs (paths in the current folder) are put into one kernel, since building one takes
+longer than testing it: TREE/FILE gets a copy of each function for every mistake in it, and which copy runs
+is chosen at boot.  Then "COMMAND build" compiles that; what does not compile is left out.  "COMMAND run N",
+JOBS of them at a time, tests the kernel with the Nth mistake, or with none if N is 0, and exits with 0 if
+nothing noticed it, 1 if something did; the last line that it prints says what.  Any other status ends it
+all, and so does something wrong where there is no mistake.  ONLY, if not empty, picks the mutants whose
+name contains it.
 
 EQUIVALENT names the mutants that change nothing anybody could notice, with the reason (see reasons.py).
 """
 
 import concurrent.futures
 import pathlib
-import queue
 import re
 import subprocess
 import sys
@@ -59,26 +60,54 @@ def mask(text):
     return re.sub(r"^#.*(?:\\\n.*)*", blank, text, flags=re.M)
 
 
-def bodies(masked):
-    """(name, start, end) of what is in braces at top level and has a name: functions, tables."""
-    for match in re.finditer(r"^\{|^[^\s#].*[{]$", masked, re.M):
-        end = masked.find("\n}", match.start())
-        head = masked[masked.rfind("\n\n", 0, match.start()) + 1:match.end()]
-        name = re.search(r"(\w+)\(", head) or re.search(r"(\w+)(?:\[\])? = \{", head)
-        if name and end > 0 and not re.match(r"\s*(struct|enum) \w+ \{", head):
-            yield name.group(1), match.end(), end
+class Function:
+    """A function: text[start:open] is its head, text[open:end] its body, in braces."""
+    def __init__(self, masked, body):
+        self.open = body
+        self.end = masked.find("\n}", body) + 2
+        lines = masked[:body].rstrip("\n").split("\n")
+        first = len(lines)
+        while lines[first - 1].strip():
+            first -= 1
+        self.start = len("\n".join(lines[:first] + [""]))
+        self.head = masked[self.start:body].strip()
+        self.name = re.search(r"(\w+)\(", self.head).group(1)
+
+    def copy(self, body, suffix):
+        """It again, local, under another name; for whoever reads a stack the name is still to be seen."""
+        head = re.sub(rf"\b{self.name}\(", f"{self.name}__{suffix}(", self.head, count=1)
+        if not head.startswith("static "):
+            head = "static " + head
+        return f'{head} __asm__("{self.name}.{suffix}");\n{head}\n{body}\n'
+
+    def dispatch(self, numbers):
+        """The function, which calls the copy that was chosen."""
+        arguments = re.search(r"\((.*)\)$", self.head, re.S).group(1)
+        names = ", ".join(re.search(r"\w+$", a.strip()).group() for a in arguments.split(",") if a != "void")
+        cases = "".join(f"\tcase {n}:\n\t\treturn {self.name}__{n}({names});\n" for n in numbers)
+        return (f"{self.head}\n{{\n\tswitch (misc_cg_mutant) {{\n{cases}"
+                f"\tdefault:\n\t\treturn {self.name}__0({names});\n\t}}\n}}")
+
+
+def functions(masked):
+    return [Function(masked, match.start()) for match in re.finditer(r"(?<=\)\n)\{$", masked, re.M)]
 
 
 class Mutant:
-    def __init__(self, path, text, function, start, end, new):
+    """@text, the file @path, with @new for what is from @start to @end; and with @others like that."""
+    def __init__(self, path, text, function, start, end, new, others=()):
         self.path = path
-        self.text = text[:start] + new + text[end:]
+        self.function = function.name
+        shift = function.open
+        self.body = text[function.open:function.end]
+        for at, to, other in sorted([(start, end, new), *others], reverse=True):
+            self.body = self.body[:at - shift] + other + self.body[to - shift:]
         self.line = text.count("\n", 0, start) + 1
         first = text.rfind("\n", 0, start) + 1
         last = text.find("\n", end)
         self.old = " ".join(text[first:last].split())
         self.new = " ".join((text[first:start] + new + text[end:last]).split()) or "nothing"
-        self.name = f"{function}: {self.old} -> {self.new}"
+        self.name = f"{self.function}: {self.old} -> {self.new}"
 
 
 def statements(masked, start, end):
@@ -123,7 +152,8 @@ def locks(masked, start, end):
 def mutants_of(path):
     text = pathlib.Path(path).read_text()
     masked = mask(text)
-    for function, start, end in bodies(masked):
+    for function in functions(masked):
+        start, end = function.open + 1, function.end - 2
         for found, new in REPLACED:
             for match in re.finditer(found, masked[start:end], re.M):
                 at, to = start + match.start(), start + match.end()
@@ -147,10 +177,7 @@ def mutants_of(path):
                                 for at, to in places]
                 if first[2] == text[first[0]:first[1]]:
                     continue
-                changed = text
-                for at, to, new_text in reversed(rest):
-                    changed = changed[:at] + new_text + changed[to:]
-                yield Mutant(path, changed, function, *first)
+                yield Mutant(path, text, function, *first, rest)
 
 
 def all_mutants(paths):
@@ -158,64 +185,118 @@ def all_mutants(paths):
     seen, names = set(), {}
     for path in paths:
         for mutant in sorted(mutants_of(path), key=lambda m: m.line):
-            if mutant.text in seen:
+            if (mutant.function, mutant.body) in seen:
                 continue
-            seen.add(mutant.text)
+            seen.add((mutant.function, mutant.body))
             names[mutant.name] = names.get(mutant.name, 0) + 1
             if names[mutant.name] > 1:
                 mutant.name += f" ({names[mutant.name]})"
             yield mutant
 
 
+class Combined:
+    """A file with all mutants in it."""
+    def __init__(self, path, chosen, definition):
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+        self.text, self.owners, done = "", [], 0
+        for function in functions(mask(text)):
+            own = {n: m for n, m in chosen.items() if (m.path, m.function) == (path, function.name)}
+            self.add(text[done:function.start] + definition)
+            done, definition = function.start, ""
+            if not own:
+                continue
+            self.add(function.copy(text[function.open:function.end], 0))
+            for number, mutant in own.items():
+                self.add(function.copy(mutant.body, number), number)
+            self.add(function.dispatch(own))
+            done = function.end
+        self.add(text[done:])
+
+    def add(self, text, number=None):
+        self.text += text
+        self.owners += [number] * text.count("\n")
+
+
+def messages(output):
+    """The compiler's messages, each with the lines before and after that say how it came about."""
+    message, complete = [], False
+    for line in output.splitlines():
+        said = re.search(r": (error|warning): ", line)
+        if complete and (said or re.match(r"(\S+: )?In ", line)):
+            yield "\n".join(message)
+            message, complete = [], False
+        message.append(line)
+        complete = complete or said
+    yield "\n".join(message)
+
+
+def not_compiled(output, combined):
+    """The numbers of the mutants that the compiler has errors in."""
+    numbers = set()
+    for message in messages(output):
+        for path, file in combined.items() if ": error: " in message else ():
+            lines = (int(n) for n in re.findall(rf"\b{re.escape(path)}:(\d+)\b", message))
+            numbers |= {file.owners[n - 1] for n in lines if n <= len(file.owners)}
+    return numbers - {None}
+
+
+def build(command, tree, files, chosen):
+    """Builds the kernel with those of the chosen that compile, and returns them."""
+    while True:
+        print(f"build a kernel with {len(chosen)} mutants in it ...", flush=True)
+        combined = {}
+        for path in files:
+            definition = "extern int misc_cg_mutant;\n"
+            if path == files[0]:
+                definition = ("#include <linux/moduleparam.h>\nint misc_cg_mutant;\n"
+                              "module_param_named(mutant, misc_cg_mutant, int, 0444);\n")
+            combined[path] = Combined(path, chosen, definition)
+            # Never through a link that others share.
+            pathlib.Path(tree, path).unlink()
+            pathlib.Path(tree, path).write_text(combined[path].text, encoding="utf-8")
+        done = subprocess.run([*command, "build"], capture_output=True, text=True, check=False)
+        if not done.returncode:
+            return chosen
+        bad = not_compiled(done.stdout, combined)
+        if not bad:
+            errors = re.findall(r".*(?i:error:).*", done.stdout)
+            sys.exit("error: the mutants cannot be built:\n" + "\n".join(errors[:5]))
+        chosen = {n: m for n, m in chosen.items() if n not in bad}
+
+
 def main():
-    path, only, log, command = sys.argv[1:5]
+    path, only, log, tree, jobs = sys.argv[1:6]
     split = sys.argv.index("--")
-    workers, files = sys.argv[5:split], sys.argv[split + 1:]
+    command, files = sys.argv[6:split], sys.argv[split + 1:]
     argued = reasons.read(path)
     every = list(all_mutants(files))
     unknown = [name for name in argued if name not in {m.name for m in every}]
     if unknown:
         sys.exit(f"error: {path}: there is no mutant: {unknown[0]}")
-    chosen = [m for m in every if only in m.name]
+    chosen = {n: m for n, m in enumerate(every, 1) if only in m.name}
     if not chosen:
         sys.exit(f"error: ONLY={only}: no mutant has that in its name")
-    for worker in workers:
-        done = subprocess.run([command, worker], capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"error: {command} {worker}: finds something wrong before there is: {done.stdout.strip()}")
 
-    idle = queue.Queue()
-    for worker in workers:
-        idle.put(worker)
+    def run(number):
+        done = subprocess.run([*command, "run", str(number)], capture_output=True, text=True, check=False)
+        return done.returncode, (done.stdout.strip() or "nothing").splitlines()[-1]
 
-    def run(mutant):
-        worker = idle.get()
-        file = pathlib.Path(worker, mutant.path)
-        original = file.read_text()
+    built = build(command, tree, files, chosen)
+    status, by = run(0)
+    if status:
+        sys.exit(f"error: something is wrong before there is a mistake: {by}")
+
+    start, done, killed, equivalent, survived, wrong = time.time(), 0, 0, 0, [], []
+    wrong += [m for n, m in chosen.items() if n not in built and m.name in argued]
+    with concurrent.futures.ThreadPoolExecutor(int(jobs)) as pool, open(log, "w", encoding="utf-8") as out:
+        out.writelines(f"{m.path}:{m.line}: {m.name}: does not compile\n"
+                       for n, m in chosen.items() if n not in built)
+        running = {pool.submit(run, number): mutant for number, mutant in built.items()}
         try:
-            # Never through a link that others share.
-            file.unlink()
-            file.write_text(mutant.text)
-            done = subprocess.run([command, worker], capture_output=True, text=True, check=False)
-            return done.returncode, (done.stdout.strip() or "nothing").splitlines()[-1]
-        finally:
-            file.unlink()
-            file.write_text(original)
-            idle.put(worker)
-
-    start, done, killed, equivalent, invalid, survived, wrong = time.time(), 0, 0, 0, 0, [], []
-    with concurrent.futures.ThreadPoolExecutor(len(workers)) as pool, open(log, "w") as out:
-        jobs = {pool.submit(run, mutant): mutant for mutant in chosen}
-        try:
-            for job in concurrent.futures.as_completed(jobs):
-                mutant, (status, by) = jobs[job], job.result()
+            for job in concurrent.futures.as_completed(running):
+                mutant, (status, by) = running[job], job.result()
                 done += 1
-                if status == 2:
-                    invalid += 1
-                    what = "does not compile"
-                    if mutant.name in argued:
-                        wrong.append(mutant)
-                elif status == 1:
+                if status == 1:
                     killed += 1
                     what = "killed: " + by
                     if mutant.name in argued:
@@ -231,19 +312,20 @@ def main():
                 out.write(f"{mutant.path}:{mutant.line}: {mutant.name}: {what}\n")
                 out.flush()
                 if what == "SURVIVED" or done % 10 == 0:
-                    left = (time.time() - start) / done * (len(chosen) - done) / 60
-                    print(f"  {done} of {len(chosen)}, {killed} killed, about {left:.0f} minutes left"
+                    left = (time.time() - start) / done * (len(built) - done) / 60
+                    print(f"  {done} of {len(built)}, {killed} killed, about {left:.0f} minutes left"
                           + (f"; survived: {mutant.name}" if what == "SURVIVED" else ""), flush=True)
         except (KeyboardInterrupt, RuntimeError) as error:
             pool.shutdown(cancel_futures=True)
             sys.exit(f"error: stopped: {error or 'interrupted'}")
 
-    print(f"{invalid} that do not compile are not counted; each mutant and what noticed it: {log}")
+    print(f"{len(chosen) - len(built)} that do not compile are not counted; "
+          f"each mutant and what noticed it: {log}")
     for mutant in sorted(survived, key=lambda m: (m.path, m.line)):
         print(f"survived: {mutant.path}:{mutant.line}: {mutant.name}")
     for mutant in wrong:
         print(f"argued equivalent, but noticed: {mutant.name}")
-    print(f"mutants: {len(chosen) - invalid} generated, {killed} killed, "
+    print(f"mutants: {len(built)} generated, {killed} killed, "
           f"{equivalent} argued equivalent, {len(survived)} survived")
     sys.exit(1 if survived or wrong else 0)
 

@@ -16,25 +16,19 @@ files=(kernel/cgroup/misc.c include/linux/misc_cgroup.h)
 # What the tests find in the original they would find in each mutant.
 "$rig/kunit.sh" "$base" uml
 
-workers=()
 copy() {
-	local w
-	for w in "${workers[@]}"; do
-		mkdir "$w"
-		find "$tree" -mindepth 1 -maxdepth 1 ! -name 'obj-*' -exec cp -al -t "$w" {} +
-		cp -a "$tree/obj-kunit-uml" "$w/"
-	done
+	find "$tree" -mindepth 1 -maxdepth 1 ! -name 'obj-*' -exec cp -al -t "$copy" {} +
+	cp -a "$tree/obj-kunit-uml" "$copy/"
 }
 
 tree_prepare "$base" ours
-room_for $((2 + 2 * $(nproc)))
-copies=$(mktemp -d "$home/mutants.XXXXXX")
-trap 'rm -rf "$copies"' EXIT
+room_for 4
+copy=$(mktemp -d "$home/mutants.XXXXXX")
+trap 'rm -rf "$copy"' EXIT
 trap 'exit 130' INT TERM HUP
-for ((i = 0; i < $(nproc); i++)); do workers+=("$copies/$i"); done
-step "copy the tree, once for each CPU" "mutants-copy-$base" copy
+step "copy the tree" "mutants-copy-$base" copy
 release "tree-$base-ours"
 
 cd "$top"
 /usr/bin/python3 -B "$rig/mutants.py" "$rig/mutants-equivalent" "$only" "$build/$base/mutants.log" \
-	"$rig/mutant.sh" "${workers[@]}" -- "${files[@]}"
+	"$copy" "$(nproc)" "$rig/mutant.sh" "$copy" -- "${files[@]}"
