@@ -20,15 +20,15 @@ build)
 run) ;;
 esac
 
-# The kernel's log is left where the kernel is.
+# The log is left where the kernel is. With earlyprintk, also one that dies before it has a console says so.
 cd "$tree"
 dir=$(mktemp -d obj-run.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 ln "$obj/linux" "$dir/linux"
 rc=0
 /usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="$dir" --timeout=90 \
-	--kernel_args misc.kunit_steps=20000 --kernel_args misc.kunit_ms=50 --kernel_args "misc.mutant=$3" \
-	>"$dir/kunit.log" 2>&1 || rc=$?
+	--kernel_args misc.kunit_steps=20000 --kernel_args misc.kunit_ms=50 \
+	--kernel_args "misc.mutant=$3" --kernel_args earlyprintk >"$dir/kunit.log" 2>&1 || rc=$?
 log=$dir/test.log
 grep -aq '^Linux version ' "$log" || {
 	tail -n 1 "$dir/kunit.log"
