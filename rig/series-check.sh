@@ -9,8 +9,8 @@
 #   big configurations     defconfig, with KVM added, and allmodconfig, with gcc and with clang: the
 #                          folders that the series has files in
 #
-# At the end KUnit runs on what UML has been built. The repository, with the base as its first commit,
-# and all objects stay in the cache: a second run builds what differs.
+# At the end KUnit runs on what UML has been built, and KVM without the controller. The repository, with
+# the base as its first commit, and all objects stay in the cache: a second run builds what differs.
 
 . "$(dirname "$0")/tree.sh"
 
@@ -131,6 +131,16 @@ take() {
 	[ -z "$(in_tree diff --name-only HEAD~ -- ':!Documentation' ':!MAINTAINERS' ':!tools')" ] || after_patch
 }
 
+# What was built last without the controller, as a kernel for the test machine.
+no_controller() {
+	tree_make "$tree" O=obj-misc-n-kvm-y LOCALVERSION= -j"$(nproc)" bzImage
+	mkdir -p "$out/test"
+	cp "$tree/obj-misc-n-kvm-y/arch/x86/boot/bzImage" "$out/"
+	cpio --quiet -o -H newc </dev/null >"$out/modules.cpio"
+	cp -r "$build/$base/selftests" "$out/test/tests"
+	"$rig/initrd.sh" "$out/initrd.cpio" "$out/test"
+}
+
 kunit() {
 	cd "$tree"
 	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="obj-$uml" --timeout=3600 || true
@@ -154,3 +164,12 @@ for uml in "${variants[@]}"; do
 	step "run the KUnit tests ($uml)" "series-check-$base-kunit" kunit
 	"$rig/verdict.sh" "$base" "$log" "$log"
 done
+
+"$rig/qemu/build.sh"
+"$rig/selftests.sh" "$base"
+out=$build/series/no-controller-$base
+rm -rf "$out"
+step "make a kernel without the controller ready to boot" "series-check-$base-no-controller" no_controller
+echo "create VMs without the controller ... (logs: ${out#"$PWD"/}/no-controller)"
+"$rig/machine.sh" --run no-controller "$out" "$out/initrd.cpio"
+"$rig/splats.sh" "$out/no-controller/kernel.log"
