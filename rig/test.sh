@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs every test: KUnit on UML and on 32 bits; then, on the debug kernel in the test machine, KUnit
-# again, allocations that fail, and the selftests. A splat in a kernel's log is a failure like any other.
-# The last line counts them.
+# Runs every test: those of misc_top.py; KUnit on UML and on 32 bits; then, on the debug kernel in the test
+# machine, KUnit again, allocations that fail, and the selftests. A splat in a kernel's log is a failure
+# like any other. The last line counts them.
 #
 #   test.sh BASE
 
@@ -46,6 +46,9 @@ kunit_at_boot() {
 }
 
 mkdir -p "$out"
+need python3
+echo "misc_top.py, on what was recorded ..."
+count /usr/bin/python3 -B "$rig/misc_top/test.py"
 fetch_base "$base"
 "$rig/qemu/build.sh"
 variants=(uml)
