@@ -11,18 +11,6 @@
 
 . "$(dirname "$0")/tree.sh"
 
-# The mirror that this machine uses for Debian itself, whatever its suite is.
-mirror() {
-	[ -n "$(mirrors)" ] || update_lists >&2
-	mirrors | head -n 1
-}
-
-mirrors() {
-	# shellcheck disable=SC2016 # apt expands it
-	apt-get indextargets --format '$(REPO_URI)' \
-		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u
-}
-
 # apt_suite SUITE apt-get|apt-cache ARGS...: with a configuration of its own for that suite, so that a
 # suite that this machine has no entry for changes nothing in /etc.
 apt_suite() {

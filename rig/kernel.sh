@@ -14,7 +14,7 @@ base=$1 flavor=$2 config=$3
 out=$build/$base/$flavor-$config
 
 check_base "$base"
-configs="run debug kcsan"
+configs="run debug kcsan clients"
 case " $configs " in
 *" $config "*) ;;
 *) die "CONFIG=$config: unknown configuration; there are: $configs" ;;

@@ -37,6 +37,18 @@ update_lists() {
 	as_root "read Debian's package lists" apt-update apt-get update
 }
 
+# The mirror that this machine uses for Debian itself, whatever its suite is.
+mirror() {
+	[ -n "$(mirrors)" ] || update_lists >&2
+	mirrors | head -n 1
+}
+
+mirrors() {
+	# shellcheck disable=SC2016 # apt expands it
+	apt-get indextargets --format '$(REPO_URI)' \
+		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u
+}
+
 # need NAME...: Debian packages, installed if they are missing.
 need() {
 	local missing=() p

@@ -12,10 +12,12 @@
 #   --name NAME       names the logs (default: SCRIPT, or "boot")
 #   --append WORDS    more for the kernel's command line
 #   --no-platform     the PSP refuses INIT: no SEV platform
+#   --disk IMAGE      boot this file system (see debian.sh) through OVMF, the kernel as an EFI stub. INITRD
+#                     is another one, for its /rig. Nothing is written to either.
 
 . "$(dirname "$0")/lib.sh"
 
-limit=600 script='' name=boot shell='' psp=amd-psp append=''
+limit=600 script='' name=boot shell='' psp=amd-psp append='' disk=''
 while [ $# -gt 2 ]; do
 	case $1 in
 	--run) script=$2 name=${2%% *}; shift 2 ;;
@@ -23,6 +25,7 @@ while [ $# -gt 2 ]; do
 	--name) name=$2; shift 2 ;;
 	--shell) shell=y; shift ;;
 	--append) append=$2; shift 2 ;;
+	--disk) disk=$2; shift 2 ;;
 	--no-platform) psp=$psp,init-fails=on; shift ;;
 	*) die "machine.sh: $1: unknown option" ;;
 	esac
@@ -41,13 +44,25 @@ mkdir -p "$dir"
 console=$dir/console.log log=$dir/kernel.log
 : >"$console"
 : >"$log"
-# The modules go where INITRD has its /lib, be it a link; where it has none, into ours.
-mkdir "$dir/lib"
-(cd "$dir" && echo lib | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd"
-rmdir "$dir/lib"
-cat "$initrd" >>"$dir/initrd"
-truncate -s %4 "$dir/initrd"
-cat "$kernel/modules.cpio" >>"$dir/initrd"
+if [ -n "$disk" ]; then
+	need ovmf
+	boot=(-bios /usr/share/ovmf/OVMF.fd)
+	for image in "$disk" "$initrd"; do
+		boot+=(-drive "file=${image//,/,,},if=virtio,format=raw,snapshot=on")
+	done
+	append="root=/dev/vda rw $append"
+	# What it writes instead is a file without a name there.
+	export TMPDIR=$dir
+else
+	# The modules go where INITRD has its /lib, be it a link; where it has none, into ours.
+	mkdir "$dir/lib"
+	(cd "$dir" && echo lib | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd"
+	rmdir "$dir/lib"
+	cat "$initrd" >>"$dir/initrd"
+	truncate -s %4 "$dir/initrd"
+	cat "$kernel/modules.cpio" >>"$dir/initrd"
+	boot=(-initrd "$dir/initrd")
+fi
 
 # ASIDs 6 to 15 for SEV, 1 to 5 for SEV-ES: few enough to run out of.
 cpu=EPYC-Milan,+svm,+npt,+nrip-save,+decodeassists,+flushbyasid,+lbrv,phys-bits=48
@@ -58,7 +73,7 @@ cpu+=,sev-max-asid=15,sev-min-asid=6
 args=(-L /usr/share/seabios -L /usr/share/qemu
 	-accel tcg,thread=multi -machine q35 -smp 4 -m 3072 -cpu "$cpu"
 	-nodefaults -display none -no-reboot -device "$psp"
-	-kernel "$kernel/bzImage" -initrd "$dir/initrd")
+	-kernel "$kernel/bzImage" "${boot[@]}")
 
 if [ -n "$shell" ]; then
 	echo "Ctrl-A x ends the machine; so does poweroff -f."

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Makes the disk of a Debian system for the test machine: systemd, container runtimes, QEMU and other
+# programs that have to do with cgroups, as Debian packages them, and what is in rig/debian.
+#
+#   debian.sh          makes it, unless it is there already
+#   debian.sh --path   prints where it is, or will be
+#
+# The path names what went into it. The machine never writes to it.
+
+. "$(dirname "$0")/lib.sh"
+
+suite=trixie
+packages=(
+	systemd-sysv udev dbus procps
+	podman crun runc conmon busybox-static
+	qemu-system-x86 ovmf
+	cgroup-tools stress-ng prometheus-node-exporter python3
+)
+# Nobody looks at a picture here: stress-ng's way to a GPU is larger than all the rest.
+exclude=(/usr/share/{doc,man,info,locale,lintian}/'*' '*/libLLVM*' '*/libgallium*' '*/libz3.so*')
+# They would only make it slower.
+mask=(getty@tty1.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer
+	e2scrub_reap.service fstrim.timer systemd-timesyncd.service podman-auto-update.timer
+	podman-auto-update.service podman-restart.service podman.socket podman-clean-transient.service
+	prometheus-node-exporter.service systemd-pcrphase.service systemd-hwdb-update.service
+	systemd-journal-catalog-update.service systemd-update-done.service ldconfig.service)
+
+hash=$(cd "$rig" && cat debian.sh <(find debian -type f -print0 | sort -z | xargs -0 cat) | sha256sum | cut -c 1-12)
+image=$cache/debian/$hash.img
+
+case ${1-} in
+--path)
+	echo "$image"
+	exit
+	;;
+'') ;;
+*) die "usage: debian.sh [--path]" ;;
+esac
+[ ! -f "$image" ] || exit 0
+
+uri=$(mirror)
+[ -n "$uri" ] || die "apt knows no Debian mirror: 'apt-get indextargets' lists no archive labelled Debian"
+need mmdebstrap e2fsprogs debian-archive-keyring
+room_for 4
+exclusive debian
+[ ! -f "$image" ] || exit 0
+
+root=$cache/debian/root
+mkdir -p "$cache/debian"
+# What a run that was killed has left is root's.
+[ ! -e "$root" ] || as_root "remove an unfinished Debian system" debian-clean rm -rf "$root"
+
+# hook COMMAND...: runs when all is installed; $1 is the new root.
+hooks=()
+hook() {
+	hooks+=(--customize-hook="$*")
+}
+hook "cp -r --no-preserve=ownership $(printf %q "$rig/debian")/. \"\$1\""
+hook "chroot \"\$1\" systemctl mask ${mask[*]}"
+# A machine that has been booted before: no first boot, no update.
+hook "echo 5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e >\"\$1/etc/machine-id\""
+hook "echo debian >\"\$1/etc/hostname\"; mkdir \"\$1/rig\"; touch \"\$1/etc/.updated\" \"\$1/var/.updated\""
+
+as_root "make a Debian system ($suite; some minutes)" debian mmdebstrap --mode=root --variant=minbase \
+	--include="${packages[*]}" "${exclude[@]/#/--dpkgopt=path-exclude=}" "${hooks[@]}" "$suite" "$root" \
+	"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main"
+touch "$image.tmp"
+as_root "write its disk" debian-disk /sbin/mke2fs -q -F -t ext4 -O ^has_journal -d "$root" "$image.tmp" 2G
+as_root "remove what it was made of" debian-clean rm -rf "$root"
+sync "$image.tmp"
+mv "$image.tmp" "$image"
