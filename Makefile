@@ -15,7 +15,7 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants series series-check lint guest shell boot clean
+.PHONY: help run test defects torture coverage mutants series series-check lint guest machine clients shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is 
 	@rig/initrd.sh $(initrd) build/$(BASE)/guest-qemu
 	@rig/machine.sh --run sev-guest build/$(BASE)/$(flavor)-run $(initrd)
 	@rig/splats.sh build/$(BASE)/$(flavor)-run/sev-guest/kernel.log
+
+machine: ## a Debian system with podman, runc, QEMU and more in the test machine: a root prompt (STOCK=1)
+	@rig/clients.sh --login $(BASE) $(flavor)
+
+clients: ## the programs that operators use, in that system: a table of what works (STOCK=1)
+	@rig/clients.sh $(BASE) $(flavor)
 
 shell: ## a prompt in the test machine (STOCK=1, CONFIG=debug)
 	@rig/kernel.sh $(BASE) $(flavor) $(CONFIG)
