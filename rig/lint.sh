@@ -119,10 +119,21 @@ manual() {
 		{ grep -F -f <(in_overlay '*') || true; }
 }
 
+# What the manual tells an operator to type is what the clients' scripts run.
+recipes() {
+	local line
+	awk '/^  # / { on = 1 }
+		on { sub(/^  (# )?/, ""); print; here = here ? $0 != "END" : /<< .?END/; on = here || /\\$/ }' \
+		"$top/Documentation/admin-guide/misc-cgroup.rst" | while IFS= read -r line; do
+		grep -qrxF -e "$line" "$rig/clients" || echo "no script in rig/clients has the manual's line: $line"
+	done
+}
+
 lint "checkpatch.pl --strict on every patch" checkpatch patches
 lint "the size of every patch" size size
 lint "spelling" codespell spelling
 lint "shellcheck" shellcheck shell
+lint "the manual's recipes" recipes recipes
 lint "kernel-doc" kernel-doc kernel_doc
 lint "get_maintainer.pl for every file" maintainers maintainers
 step "configure a kernel to compile with" "lint-$base-prepare" prepare
