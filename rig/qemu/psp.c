@@ -177,6 +177,50 @@ static uint16_t cmd_platform_status(AmdPsp *s, uint8_t *buf)
     return OK;
 }
 
+/*
+ * give - hand something out into a buffer that the host names
+ * @addr, @len: the fields of the command that have its address and size
+ *
+ * A host that does not know how much there is asks with a size of 0.
+ */
+static uint16_t give(AmdPsp *s, uint8_t *addr, uint8_t *len, const void *data,
+                     uint32_t size)
+{
+    bool fits = ldl_le_p(len) >= size;
+
+    stl_le_p(len, size);
+    if (!fits) {
+        return INVALID_LEN;
+    }
+    if (pci_dma_write(PCI_DEVICE(s), ldq_le_p(addr), data, size)) {
+        return INVALID_ADDRESS;
+    }
+    return OK;
+}
+
+/* Nobody can verify them: certificates that have the size of real ones.  */
+static uint16_t cmd_pdh_cert_export(AmdPsp *s, uint8_t *buf)
+{
+    enum { CERT = 2084 };
+    static const uint8_t zero[3 * CERT];
+    uint16_t pdh, chain;
+
+    if (s->state == PLATFORM_UNINIT) {
+        return INVALID_PLATFORM_STATE;
+    }
+    pdh = give(s, buf, buf + 8, zero, CERT);
+    chain = give(s, buf + 16, buf + 24, zero, sizeof(zero));
+    return pdh ?: chain;
+}
+
+/* One processor, one id.  */
+static uint16_t cmd_get_id(AmdPsp *s, uint8_t *buf)
+{
+    static const uint8_t id[64] = "amd-psp";
+
+    return give(s, buf, buf + 8, id, sizeof(id));
+}
+
 static uint16_t cmd_df_flush(AmdPsp *s, uint8_t *buf)
 {
     uint32_t asid;
@@ -379,7 +423,9 @@ static const struct {
     [0x01] = { 20, .platform = cmd_init },
     [0x02] = { 0, .platform = cmd_shutdown },
     [0x04] = { 12, .platform = cmd_platform_status },
+    [0x08] = { 28, .platform = cmd_pdh_cert_export },
     [0x0a] = { 0, .platform = cmd_df_flush },
+    [0x0c] = { 12, .platform = cmd_get_id },
     [0x20] = { 4, .guest = cmd_decommission },
     [0x21] = { 8, .guest = cmd_activate },
     [0x22] = { 4, .guest = cmd_deactivate },
