@@ -15,6 +15,7 @@ packages=(
 	systemd-sysv udev dbus procps
 	podman crun runc conmon busybox-static
 	qemu-system-x86 ovmf
+	libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
 	cgroup-tools stress-ng prometheus-node-exporter python3
 )
 # Nobody looks at a picture here: stress-ng's way to a GPU is larger than all the rest.
@@ -23,7 +24,8 @@ exclude=(/usr/share/{doc,man,info,locale,lintian}/'*' '*/libLLVM*' '*/libgallium
 mask=(getty@tty1.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer
 	e2scrub_reap.service fstrim.timer systemd-timesyncd.service podman-auto-update.timer
 	podman-auto-update.service podman-restart.service podman.socket podman-clean-transient.service
-	prometheus-node-exporter.service systemd-pcrphase.service systemd-hwdb-update.service
+	prometheus-node-exporter.service libvirt-guests.service logrotate.timer
+	systemd-pcrphase.service systemd-hwdb-update.service
 	systemd-journal-catalog-update.service systemd-update-done.service ldconfig.service)
 
 hash=$(cd "$rig" && cat debian.sh <(find debian -type f -print0 | sort -z | xargs -0 cat) | sha256sum | cut -c 1-12)
