@@ -64,7 +64,9 @@ hook "chroot \"\$1\" systemctl mask ${mask[*]}"
 hook "echo 5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e >\"\$1/etc/machine-id\""
 hook "echo debian >\"\$1/etc/hostname\"; mkdir \"\$1/rig\"; touch \"\$1/etc/.updated\" \"\$1/var/.updated\""
 
-as_root "make a Debian system ($suite; some minutes)" debian mmdebstrap --mode=root --variant=minbase \
+# Its mounts end with it, even if it is killed.
+as_root "make a Debian system ($suite; some minutes)" debian \
+	unshare --mount mmdebstrap --mode=root --variant=minbase \
 	--include="${packages[*]}" "${exclude[@]/#/--dpkgopt=path-exclude=}" "${hooks[@]}" "$suite" "$root" \
 	"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main"
 touch "$image.tmp"
