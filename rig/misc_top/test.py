@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests tools/cgroup/misc_top.py on what "grep -r '' --include='misc.*'" has recorded in the test machine.
+"""Tests tools/cgroup/misc_top.py on what "grep -r '' --include='misc.*' | sort" has recorded in the test machine.
 
 The last line counts. What takes a kernel, that poll() tells of a change, is tested in the Debian system.
 """
