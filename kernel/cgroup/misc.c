@@ -11,6 +11,7 @@
  * one cgroup and to those of all its ancestors, or to none: one spinlock per
  * resource guards all its counters, which makes check and addition one step,
  * and any set of numbers read under it a state that the tree really was in.
+ * Most charges take *credit* instead, without the lock; see there.
  *
  * Lock order: cgroup_mutex, misc_cg_mutex, a resource's lock.
  */
@@ -22,6 +23,7 @@
 #include <linux/export.h>
 #include <linux/misc_cgroup.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/ratelimit.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -35,6 +37,13 @@
 #define MISC_CG_NAME_LEN	32
 #define MISC_CG_UNLIMITED	U64_MAX
 
+/* A word of credit that is open, and what it is credit of. */
+struct misc_cg_open {
+	struct misc_cg_counter *counter;
+	atomic64_t *word;
+	u64 seen;		/* what a reader found in it */
+};
+
 /*
  * A name keeps its slot for ever, whether it is registered at the moment or
  * not: limits and usage outlive the provider's module, and a stale pointer to
@@ -46,6 +55,9 @@ struct misc_cg_res {
 	spinlock_t lock;
 	bool registered;
 	u64 capacity;		/* 0 while not registered */
+	unsigned int nr_open;
+	unsigned int next_victim;
+	struct misc_cg_open *open;	/* room for misc_cg_open_max() */
 } ____cacheline_aligned_in_smp;
 
 /* One resource in one cgroup. */
@@ -53,11 +65,12 @@ struct misc_cg_counter {
 	/* Never change. */
 	struct misc_cg_counter *parent;		/* NULL in the root cgroup */
 	struct misc_cg *cg;
+	atomic64_t __percpu *words;		/* of credit; these do */
 	/* Guarded by the resource's lock. */
-	u64 usage;		/* all charges in the subtree */
+	u64 usage;		/* all charges in the subtree, and all credit */
 	u64 max;		/* never set in the root cgroup */
 	u64 peak;
-	u64 charged_by_amount;	/* here, by misc_cg_try_charge() */
+	u64 charged_by_amount;	/* here, less what the words have of it */
 	u64 nr_max;		/* refusals by max, here and below */
 	u64 nr_max_local;	/* refusals by this max */
 	u64 nr_alloc_fail;	/* refused charges of this very cgroup */
@@ -121,6 +134,201 @@ static struct misc_cg_res *misc_cg_res_find(const char *name)
 }
 
 /*
+ * Credit
+ *
+ * What is uncharged stays in the tree as credit of the cgroup, in a word of the
+ * CPU that it was uncharged on, and the next charge there takes it with one
+ * compare-and-exchange, however deep the cgroup is.  A word is open or closed.
+ * Only with the lock held is one opened or closed, and is what does not fit
+ * in; what is open changes without it.  These hold all the time:
+ *
+ * - The usage of a counter, less the credit in open words there and below, is
+ *   the sum of all charges: what everybody calls usage.
+ * - A word is open only while, from its cgroup up to the root, no usage is
+ *   above the limit.  Whoever takes credit asks nobody: it fits already.
+ * - No usage, credit included, is above the peak; and every peak was reached.
+ *   So taking credit never makes a peak.  This is also why credit comes from
+ *   what was uncharged only: fetched ahead, it might raise peaks.
+ *
+ * Usage is thus an upper bound.  Where it does not do, words below are closed:
+ * their credit leaves the tree, and with the last of them the usage is exact
+ * and, as everybody is sent to the lock, stays so until it is released.
+ *
+ * A closed word is 0.  In an open one are the credit and, that one exchange
+ * will do for misc_cg_try_charge() as well, a part of charged_by_amount.  Both
+ * together are at most MISC_CG_WORD_MAX, so neither runs into the other.
+ *
+ * Nothing else is reached without the lock, and who finds a word as it was
+ * before it was closed and opened again may as well use it: there is nothing
+ * to order but the word itself.
+ */
+#define MISC_CG_OPEN		BIT_ULL(63)
+#define MISC_CG_BY_AMOUNT	32	/* shift */
+#define MISC_CG_WORD_MAX	S32_MAX
+
+static u64 misc_cg_word_credit(u64 word)
+{
+	return lower_32_bits(word);
+}
+
+static u64 misc_cg_word_by_amount(u64 word)
+{
+	return (word & ~MISC_CG_OPEN) >> MISC_CG_BY_AMOUNT;
+}
+
+/* Any will do, this CPU's is the one that nobody else writes. */
+static atomic64_t *misc_cg_word(struct misc_cg_res *res, struct misc_cg *cg)
+{
+	return raw_cpu_ptr(cg->counters[misc_cg_index(res)]->words);
+}
+
+/* Charge @amount to the credit in @word, if it has that much. */
+static __always_inline bool misc_cg_take(atomic64_t *word, u64 amount,
+					 bool by_amount)
+{
+	s64 old = atomic64_read(word), new;
+
+	do {
+		if (amount > misc_cg_word_credit(old))
+			return false;
+		new = old - amount;
+		if (by_amount)
+			new += amount << MISC_CG_BY_AMOUNT;
+	} while (!atomic64_try_cmpxchg(word, &old, new));
+	return true;
+}
+
+/* Uncharge @amount and leave it as credit in @word, if that takes it. */
+static __always_inline bool misc_cg_give(atomic64_t *word, u64 amount,
+					 bool by_amount)
+{
+	s64 old = atomic64_read(word), new;
+
+	do {
+		u64 credit = misc_cg_word_credit(old);
+		u64 held = misc_cg_word_by_amount(old);
+
+		if (by_amount ? amount > held :
+		    !(old & MISC_CG_OPEN) ||
+		    amount > MISC_CG_WORD_MAX - credit - held)
+			return false;
+		new = old + amount;
+		if (by_amount)
+			new -= amount << MISC_CG_BY_AMOUNT;
+	} while (!atomic64_try_cmpxchg(word, &old, new));
+	return true;
+}
+
+/* The host's capacity is the limit of the root, which is asked last. */
+static u64 misc_cg_limit(struct misc_cg_res *res,
+			 struct misc_cg_counter *counter)
+{
+	return counter->parent ? counter->max : res->capacity;
+}
+
+static void misc_cg_sub(struct misc_cg_res *res, struct misc_cg_counter *counter,
+			struct misc_cg_counter *end, u64 amount)
+{
+	lockdep_assert_held(&res->lock);
+
+	for (; counter != end; counter = counter->parent)
+		counter->usage -= amount;
+}
+
+static bool misc_cg_is_below(struct misc_cg_counter *counter,
+			     struct misc_cg_counter *top)
+{
+	while (counter->cg->level > top->cg->level)
+		counter = counter->parent;
+	return counter == top;
+}
+
+/*
+ * How many words are open bounds the time that reading the root, or charging
+ * near its limit, takes under the lock.  It must not be less than CPUs that are
+ * at it, or they would close each other's.
+ */
+static unsigned int misc_cg_open_max(void)
+{
+	return 64 + nr_cpu_ids;
+}
+
+static void misc_cg_close(struct misc_cg_res *res, unsigned int i)
+{
+	struct misc_cg_counter *counter = res->open[i].counter;
+	u64 word = atomic64_xchg(res->open[i].word, 0);
+
+	counter->charged_by_amount += misc_cg_word_by_amount(word);
+	misc_cg_sub(res, counter, NULL, misc_cg_word_credit(word));
+	res->open[i] = res->open[--res->nr_open];
+}
+
+static void misc_cg_close_below(struct misc_cg_res *res,
+				struct misc_cg_counter *top)
+{
+	unsigned int i = res->nr_open;
+
+	/* Downwards: what takes the place of a closed one has been seen. */
+	while (i--)
+		if (misc_cg_is_below(res->open[i].counter, top))
+			misc_cg_close(res, i);
+}
+
+/* A limit has changed: no word below stays open while it is exceeded. */
+static void misc_cg_close_beyond(struct misc_cg_res *res,
+				 struct misc_cg_counter *counter)
+{
+	if (counter->usage > misc_cg_limit(res, counter))
+		misc_cg_close_below(res, counter);
+}
+
+/* Uncharge @amount and open this CPU's word with it, if it may be open. */
+static bool misc_cg_open(struct misc_cg_res *res,
+			 struct misc_cg_counter *counter, u64 amount)
+{
+	atomic64_t *word = this_cpu_ptr(counter->words);
+	struct misc_cg_counter *c;
+
+	if (atomic64_read(word) & MISC_CG_OPEN || amount > MISC_CG_WORD_MAX)
+		return false;
+	for (c = counter; c; c = c->parent)
+		if (c->usage > misc_cg_limit(res, c))
+			return false;
+
+	if (res->nr_open == misc_cg_open_max())
+		misc_cg_close(res, res->next_victim++ % res->nr_open);
+	res->open[res->nr_open++] = (struct misc_cg_open){ counter, word };
+	/* As with misc_cg_give(), who takes the credit comes after this. */
+	atomic64_set_release(word, MISC_CG_OPEN | amount);
+	return true;
+}
+
+/*
+ * @usage and @charged_by_amount of a copy of @counter as everybody knows them.
+ * While a word looks closed, who wants it waits for the lock: together, what
+ * was in them is what was in them when the last one was read.
+ */
+static void misc_cg_read_words(struct misc_cg_res *res,
+			       struct misc_cg_counter *counter,
+			       struct misc_cg_counter *copy)
+{
+	struct misc_cg_open *open, *end = res->open + res->nr_open;
+
+	for (open = res->open; open < end; open++) {
+		if (!misc_cg_is_below(open->counter, counter))
+			continue;
+		open->seen = atomic64_xchg(open->word, 0);
+		copy->usage -= misc_cg_word_credit(open->seen);
+		if (open->counter == counter)
+			copy->charged_by_amount +=
+				misc_cg_word_by_amount(open->seen);
+	}
+	for (open = res->open; open < end; open++)
+		if (misc_cg_is_below(open->counter, counter))
+			atomic64_set_release(open->word, open->seen);
+}
+
+/*
  * Charging
  */
 
@@ -130,13 +338,6 @@ struct misc_cg_refusal {
 	u64 usage;
 	u64 limit;
 };
-
-/* The host's capacity is the limit of the root, which is asked last. */
-static u64 misc_cg_limit(struct misc_cg_res *res,
-			 struct misc_cg_counter *counter)
-{
-	return counter->parent ? counter->max : res->capacity;
-}
 
 static void misc_cg_count_refusal(struct misc_cg_counter *counter,
 				  struct misc_cg_counter *by)
@@ -150,14 +351,44 @@ static void misc_cg_count_refusal(struct misc_cg_counter *counter,
 		by->nr_max++;
 }
 
+/* The topmost level whose usage may be too high for its limit or its peak. */
+static struct misc_cg_counter *misc_cg_tight(struct misc_cg_res *res,
+					     struct misc_cg_counter *counter,
+					     struct misc_cg_counter *end,
+					     u64 amount)
+{
+	struct misc_cg_counter *tight = NULL;
+
+	for (; counter != end; counter = counter->parent) {
+		u64 bound = min(misc_cg_limit(res, counter), counter->peak);
+
+		if (counter->usage > bound || amount > bound - counter->usage)
+			tight = counter;
+	}
+	return tight;
+}
+
 /* Add @amount to all levels from @counter up to below @end, or to none. */
 static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
 		       struct misc_cg_counter *end, u64 amount,
 		       struct misc_cg_refusal *refusal)
 {
+	unsigned int i = res->nr_open;
 	struct misc_cg_counter *c;
 
 	lockdep_assert_held(&res->lock);
+
+	/*
+	 * Until it fits, credit included; or else until all words below that
+	 * level are closed, and usages up to there are exact.
+	 */
+	c = misc_cg_tight(res, counter, end, amount);
+	while (c && i--) {
+		if (!misc_cg_is_below(res->open[i].counter, c))
+			continue;
+		misc_cg_close(res, i);
+		c = misc_cg_tight(res, counter, end, amount);
+	}
 
 	for (c = counter; c != end; c = c->parent) {
 		u64 limit = misc_cg_limit(res, c);
@@ -175,15 +406,6 @@ static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
 		c->peak = max(c->peak, c->usage);
 	}
 	return 0;
-}
-
-static void misc_cg_sub(struct misc_cg_res *res, struct misc_cg_counter *counter,
-			struct misc_cg_counter *end, u64 amount)
-{
-	lockdep_assert_held(&res->lock);
-
-	for (; counter != end; counter = counter->parent)
-		counter->usage -= amount;
 }
 
 /*
@@ -240,8 +462,9 @@ static void misc_cg_report_refusal(struct misc_cg_res *res,
 		cgroup_file_notify(&by->cg->events_file);
 }
 
-static int misc_cg_charge(struct misc_cg_res *res, struct misc_cg *cg,
-			  u64 amount, bool by_amount)
+static noinline int misc_cg_charge_locked(struct misc_cg_res *res,
+					  struct misc_cg *cg, u64 amount,
+					  bool by_amount)
 {
 	struct misc_cg_counter *counter;
 	struct misc_cg_refusal refusal;
@@ -259,6 +482,15 @@ static int misc_cg_charge(struct misc_cg_res *res, struct misc_cg *cg,
 	if (ret == -EBUSY || ret == -ENOSPC)
 		misc_cg_report_refusal(res, counter, amount, &refusal);
 	return ret;
+}
+
+static __always_inline int misc_cg_charge(struct misc_cg_res *res,
+					  struct misc_cg *cg, u64 amount,
+					  bool by_amount)
+{
+	if (misc_cg_take(misc_cg_word(res, cg), amount, by_amount))
+		return 0;
+	return misc_cg_charge_locked(res, cg, amount, by_amount);
 }
 
 /**
@@ -301,6 +533,34 @@ static noinline void misc_cg_warn_uncharge(struct misc_cg_res *res,
 		  res->name, amount, charged, path);
 }
 
+static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
+					     struct misc_cg *cg, u64 amount,
+					     bool by_amount)
+{
+	struct misc_cg_counter *counter;
+	unsigned long flags;
+	u64 charged = amount;
+
+	spin_lock_irqsave(&res->lock, flags);
+	counter = misc_cg_counter(res, cg);
+	if (by_amount) {
+		/* The words of other CPUs may have the rest. */
+		if (amount > counter->charged_by_amount)
+			misc_cg_close_below(res, counter);
+		charged = counter->charged_by_amount;
+		if (amount <= charged)
+			counter->charged_by_amount -= amount;
+	}
+	if (amount <= charged &&
+	    !misc_cg_give(misc_cg_word(res, cg), amount, false) &&
+	    !misc_cg_open(res, counter, amount))
+		misc_cg_sub(res, counter, NULL, amount);
+	spin_unlock_irqrestore(&res->lock, flags);
+
+	if (amount > charged)
+		misc_cg_warn_uncharge(res, cg, amount, charged);
+}
+
 /**
  * misc_cg_uncharge - return an amount that misc_cg_try_charge() charged
  * @res: the resource, registered or not; may be NULL or an error pointer
@@ -315,24 +575,10 @@ static noinline void misc_cg_warn_uncharge(struct misc_cg_res *res,
  */
 void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 {
-	struct misc_cg_counter *counter;
-	unsigned long flags;
-	u64 charged;
-
 	if (IS_ERR_OR_NULL(res) || !cg)
 		return;
-
-	spin_lock_irqsave(&res->lock, flags);
-	counter = misc_cg_counter(res, cg);
-	charged = counter->charged_by_amount;
-	if (amount <= charged) {
-		counter->charged_by_amount -= amount;
-		misc_cg_sub(res, counter, NULL, amount);
-	}
-	spin_unlock_irqrestore(&res->lock, flags);
-
-	if (amount > charged)
-		misc_cg_warn_uncharge(res, cg, amount, charged);
+	if (!misc_cg_give(misc_cg_word(res, cg), amount, true))
+		misc_cg_uncharge_locked(res, cg, amount, true);
 }
 EXPORT_SYMBOL_GPL(misc_cg_uncharge);
 
@@ -421,15 +667,12 @@ void misc_cg_charge_release(struct misc_cg_charge *charge)
 {
 	struct misc_cg_res *res = charge->res;
 	struct misc_cg *cg = charge->cg;
-	unsigned long flags;
 
 	if (!cg)
 		return;
 
-	spin_lock_irqsave(&res->lock, flags);
-	misc_cg_sub(res, misc_cg_counter(res, cg), NULL, charge->amount);
-	spin_unlock_irqrestore(&res->lock, flags);
-
+	if (!misc_cg_give(misc_cg_word(res, cg), charge->amount, false))
+		misc_cg_uncharge_locked(res, cg, charge->amount, false);
 	*charge = (struct misc_cg_charge){};
 	put_misc_cg(cg);
 }
@@ -518,15 +761,19 @@ static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
 	if (!counter)
 		return -ENOMEM;
 
+	counter->words = alloc_percpu(atomic64_t);
 	counter->parent = cg->parent ? cg->parent->counters[i] : NULL;
 	counter->cg = cg;
 	counter->max = MISC_CG_UNLIMITED;
 	cg->counters[i] = counter;
-	return 0;
+	/* Freed with the others. */
+	return counter->words ? 0 : -ENOMEM;
 }
 
 static void misc_cg_counter_free(struct misc_cg *cg, unsigned int i)
 {
+	if (cg->counters[i])
+		free_percpu(cg->counters[i]->words);
 	kfree(cg->counters[i]);
 	cg->counters[i] = NULL;
 }
@@ -572,6 +819,14 @@ misc_cg_css_alloc(struct cgroup_subsys_state *parent)
 static void misc_cg_css_free(struct cgroup_subsys_state *css)
 {
 	struct misc_cg *cg = css_misc(css);
+	struct misc_cg_res *res;
+
+	/* Nobody charges it any more, but it may have credit still. */
+	for (res = misc_cg_resources; res < misc_cg_res_end(); res++) {
+		spin_lock_irq(&res->lock);
+		misc_cg_close_below(res, misc_cg_counter(res, cg));
+		spin_unlock_irq(&res->lock);
+	}
 
 	mutex_lock(&misc_cg_mutex);
 	list_del(&cg->node);
@@ -601,15 +856,19 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 	if (i == MISC_CG_RES_MAX)
 		return ERR_PTR(-ENOSPC);
 
+	res = &misc_cg_resources[i];
+	res->open = kcalloc(misc_cg_open_max(), sizeof(*res->open), GFP_KERNEL);
+	if (!res->open)
+		return ERR_PTR(-ENOMEM);
 	list_for_each_entry(cg, &misc_cg_list, node) {
 		if (!misc_cg_counter_alloc(cg, i))
 			continue;
 		list_for_each_entry(cg, &misc_cg_list, node)
 			misc_cg_counter_free(cg, i);
+		kfree(res->open);
 		return ERR_PTR(-ENOMEM);
 	}
 
-	res = &misc_cg_resources[i];
 	strscpy(res->name, name, sizeof(res->name));
 	spin_lock_init(&res->lock);
 	/* Pairs with the acquire in misc_cg_res_end(). */
@@ -671,6 +930,7 @@ EXPORT_SYMBOL_GPL(misc_cg_res_register);
  */
 void misc_cg_res_unregister(struct misc_cg_res *res)
 {
+	struct misc_cg_counter *root;
 	unsigned long flags;
 	bool registered;
 	u64 usage;
@@ -682,7 +942,9 @@ void misc_cg_res_unregister(struct misc_cg_res *res)
 	registered = res->registered;
 	res->registered = false;
 	res->capacity = 0;
-	usage = misc_cg_counter(res, &misc_cg_root)->usage;
+	root = misc_cg_counter(res, &misc_cg_root);
+	misc_cg_close_beyond(res, root);
+	usage = root->usage;
 	spin_unlock_irqrestore(&res->lock, flags);
 
 	if (WARN_ONCE(!registered, "%s: not registered\n", res->name))
@@ -713,8 +975,10 @@ void misc_cg_res_set_capacity(struct misc_cg_res *res, u64 capacity)
 
 	spin_lock_irqsave(&res->lock, flags);
 	registered = res->registered;
-	if (registered)
+	if (registered) {
 		res->capacity = capacity;
+		misc_cg_close_beyond(res, misc_cg_counter(res, &misc_cg_root));
+	}
 	spin_unlock_irqrestore(&res->lock, flags);
 
 	WARN_ONCE(!registered, "%s: not registered\n", res->name);
@@ -743,6 +1007,7 @@ static struct misc_cg_view misc_cg_view(struct misc_cg_res *res,
 	view.capacity = res->capacity;
 	view.effective_max = MISC_CG_UNLIMITED;
 	view.counter = *counter;
+	misc_cg_read_words(res, counter, &view.counter);
 	for (; counter; counter = counter->parent)
 		view.effective_max = min(view.effective_max,
 					 misc_cg_limit(res, counter));
@@ -884,11 +1149,14 @@ static ssize_t misc_cg_max_write(struct kernfs_open_file *of, char *buf,
 
 	for (i = 0; i < MISC_CG_RES_MAX; i++) {
 		struct misc_cg_res *res = &misc_cg_resources[i];
+		struct misc_cg_counter *counter;
 
 		if (!limits.set[i])
 			continue;
 		spin_lock_irq(&res->lock);
-		misc_cg_counter(res, cg)->max = limits.max[i];
+		counter = misc_cg_counter(res, cg);
+		counter->max = limits.max[i];
+		misc_cg_close_beyond(res, counter);
 		spin_unlock_irq(&res->lock);
 	}
 	return nbytes;

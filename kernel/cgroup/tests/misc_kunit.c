@@ -240,6 +240,7 @@ static void t_forget_names(unsigned int keep)
 	for (i = keep; i < misc_cg_nr_resources; i++) {
 		list_for_each_entry(cg, &misc_cg_list, node)
 			misc_cg_counter_free(cg, i);
+		kfree(misc_cg_resources[i].open);
 		memset(&misc_cg_resources[i], 0, sizeof(misc_cg_resources[i]));
 	}
 	misc_cg_nr_resources = keep;
@@ -472,6 +473,7 @@ static void t_reset_root(struct misc_cg_res *res)
 
 	spin_lock_irq(&res->lock);
 	counter = misc_cg_counter(res, &misc_cg_root);
+	misc_cg_close_below(res, counter);
 	counter->usage = 0;
 	counter->peak = 0;
 	counter->charged_by_amount = 0;
@@ -1966,7 +1968,8 @@ static void new_name_without_memory_leaves_nothing_behind(struct kunit *test)
 			    "kunit_a 100\nkunit_b 100\n");
 	}
 
-	KUNIT_EXPECT_EQ(test, failed, list_count_nodes(&misc_cg_list));
+	/* One for each cgroup, and one for what has open words. */
+	KUNIT_EXPECT_EQ(test, failed, list_count_nodes(&misc_cg_list) + 1);
 	EXPECT_FILE(t->leaf, "misc.capacity",
 		    "kunit_a 100\nkunit_b 100\nkunit_new 10\n");
 	misc_cg_res_unregister(res);

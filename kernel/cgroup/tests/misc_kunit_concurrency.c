@@ -558,7 +558,8 @@ static void every_call_takes_the_lock_once(struct kunit *test)
 							     &locked));
 	EXPECT_LOCKED(misc_cg_try_charge(t->a, t->leaf, 2));
 	EXPECT_LOCKED(misc_cg_uncharge(t->a, t->leaf, 2));
-	EXPECT_LOCKED(t_charge(&c[0], t->a, t->leaf, 1));
+	/* More than the credit that it has now. */
+	EXPECT_LOCKED(t_charge(&c[0], t->a, t->leaf, 3));
 	EXPECT_LOCKED(t_move(&c[1], &c[0], t->right));
 	EXPECT_LOCKED(misc_cg_charge_release(&c[1]));
 	EXPECT_LOCKED(misc_cg_res_set_capacity(t->a, 50));
