@@ -2485,7 +2485,8 @@ static struct kunit_suite t_files_suite = {
 #include "misc_kunit_history.c"
 #include "misc_kunit_writes.c"
 #include "misc_kunit_concurrency.c"
+#include "misc_kunit_credit.c"
 
 kunit_test_suites(&l_suite, &t_charge_suite, &t_limits_suite, &t_move_suite,
 		  &t_register_suite, &t_files_suite, &h_suite, &w_suite,
-		  &k_suite);
+		  &k_suite, &c_suite);

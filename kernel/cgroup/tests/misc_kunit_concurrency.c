@@ -4,19 +4,32 @@
  * misc_kunit.c.
  *
  * Every thread repeats one step until the time is up, several to a CPU.  All
- * amounts and limits are multiples of K, an odd number whose upper and lower
- * half are equal: a number that was read in two halves, or between two
- * additions that belong together, does not look like that.
+ * amounts and limits are multiples of K: a number that was read in two halves,
+ * or between two additions that belong together, does not look like that.  A
+ * large K has upper and lower half equal and is too much for credit, so that
+ * the lock is taken every time; a small one leaves credit everywhere.
  *
  * Only this suite may run while others use the controller.
  */
 
-#define K		(7 * ((1ULL << 32) + 1))
+static u64 k_unit;
+
+#define K		k_unit
 #define K_HELD		4
 #define K_READERS	2
 
 static unsigned int k_ms = 300;
 module_param_named(kunit_ms, k_ms, uint, 0644);
+
+static const u64 k_units[] = { 7 * ((1ULL << 32) + 1), 7 };
+
+static void k_unit_desc(const u64 *unit, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s",
+		 *unit > MISC_CG_WORD_MAX ? "too much for credit" : "with credit");
+}
+
+KUNIT_ARRAY_PARAM(k_units, k_units, k_unit_desc);
 
 struct k_thread;
 
@@ -66,6 +79,7 @@ static struct k_run *k_prepare(struct kunit *test)
 	struct t_fixture *t = test->priv;
 
 	KUNIT_ASSERT_NOT_NULL(test, run);
+	k_unit = *(const u64 *)test->param_value;
 	run->test = test;
 	run->t = t;
 	run->cgs[0] = t->leaf;
@@ -226,8 +240,10 @@ static u64 k_read(struct k_thread *th, struct misc_cg *cg, const char *file)
 
 static void k_expect_whole(struct k_thread *th, u64 number)
 {
-	if (upper_32_bits(number) != lower_32_bits(number) ||
-	    lower_32_bits(number) % lower_32_bits(K))
+	u64 rest;
+
+	div64_u64_rem(number, K, &rest);
+	if (rest)
 		k_wrong(th, "a sum that never was");
 }
 
@@ -295,7 +311,7 @@ static void charge_that_fits_is_never_refused(struct kunit *test)
 
 static void k_read_limited(struct k_thread *th)
 {
-	static const u64 limits[] = { 5 * K, 8 * K, 6 * K, 10 * K };
+	const u64 limits[] = { 5 * K, 8 * K, 6 * K, 10 * K };
 	struct k_run *run = th->run;
 	int i = t_random(&th->rnd, ARRAY_SIZE(run->cgs));
 
@@ -373,9 +389,10 @@ static void k_lower(struct k_thread *th)
 	u64 usage, before = U64_MAX;
 	int i;
 
+	snprintf(th->text, sizeof(th->text), "kunit_a %llu", 2 * K);
 	if (capacity)
 		misc_cg_res_set_capacity(t->a, 2 * K);
-	else if (t_write(th->run->test, t->top, "kunit_a 60129542158"))
+	else if (t_write(th->run->test, t->top, th->text))
 		k_wrong(th, "misc.max is not written");
 	for (i = 0; i < 20; i++) {
 		usage = k_read(th, cg, "misc.current");
@@ -396,7 +413,6 @@ static void lowered_limit_holds_when_the_write_returns(struct kunit *test)
 	struct t_fixture *t = run->t;
 	unsigned int i;
 
-	BUILD_BUG_ON(2 * K != 60129542158);
 	k_add(run, k_lower, NULL);
 	for (i = 0; i < num_online_cpus() + 1; i++)
 		k_add(run, k_churn, NULL);
@@ -610,11 +626,11 @@ static void cgroup_stays_while_a_name_arrives(struct kunit *test)
 }
 
 static struct kunit_case k_cases[] = {
-	KUNIT_CASE(charge_that_fits_is_never_refused),
-	KUNIT_CASE(usage_is_never_above_max_or_capacity),
-	KUNIT_CASE(move_is_not_seen_from_above),
-	KUNIT_CASE(lowered_limit_holds_when_the_write_returns),
-	KUNIT_CASE(everything_at_once_adds_up),
+	KUNIT_CASE_PARAM(charge_that_fits_is_never_refused, k_units_gen_params),
+	KUNIT_CASE_PARAM(usage_is_never_above_max_or_capacity, k_units_gen_params),
+	KUNIT_CASE_PARAM(move_is_not_seen_from_above, k_units_gen_params),
+	KUNIT_CASE_PARAM(lowered_limit_holds_when_the_write_returns, k_units_gen_params),
+	KUNIT_CASE_PARAM(everything_at_once_adds_up, k_units_gen_params),
 	KUNIT_CASE(every_call_takes_the_lock_once),
 	KUNIT_CASE(cgroup_stays_while_a_name_arrives),
 	{}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the misc controller: what credit must never change, included
+ * by misc_kunit.c.
+ *
+ * The other suites find credit everywhere and must not notice; here it lies
+ * where it would be noticed first.
+ */
+
+/* What lies in the words of a cgroup, which stay as they are. */
+static u64 c_credit(struct misc_cg_res *res, struct misc_cg *cg)
+{
+	u64 credit = 0;
+	unsigned int i;
+
+	spin_lock_irq(&res->lock);
+	for (i = 0; i < res->nr_open; i++)
+		if (res->open[i].counter == misc_cg_counter(res, cg))
+			credit += misc_cg_word_credit(atomic64_read(res->open[i].word));
+	spin_unlock_irq(&res->lock);
+	return credit;
+}
+
+#define EXPECT_CREDIT(cg, n) KUNIT_EXPECT_EQ(test, c_credit(t->a, cg), n)
+
+/* Charge and uncharge, so that @amount is left as credit. */
+static void c_leave(struct kunit *test, struct misc_cg *cg, u64 amount)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge charge = {};
+
+	KUNIT_EXPECT_EQ(test, t_charge(&charge, t->a, cg, amount), 0);
+	misc_cg_charge_release(&charge);
+}
+
+static void credit_is_no_usage(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	c_leave(test, t->leaf, 10);
+	EXPECT_CREDIT(t->leaf, 10);
+	EXPECT_USAGE("0 0 0 0 0");
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->leaf, 4), 0);
+	EXPECT_CREDIT(t->leaf, 6);
+	EXPECT_USAGE("4 4 4 4 0");
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 5), 0);
+	EXPECT_CREDIT(t->leaf, 1);
+	EXPECT_USAGE("9 9 9 9 0");
+	misc_cg_uncharge(t->a, t->leaf, 3);
+	EXPECT_CREDIT(t->leaf, 4);
+	EXPECT_USAGE("6 6 6 6 0");
+	/* To read is not to take. */
+	EXPECT_CREDIT(t->leaf, 4);
+	EXPECT_PEAK("10 10 10 10 0");
+}
+
+static void credit_makes_no_peak(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	c_leave(test, t->leaf, 10);
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->right, 8), 0);
+	EXPECT_PEAK("10 10 10 10 8");
+	c_leave(test, t->leaf, 4);
+	EXPECT_PEAK("12 12 10 10 8");
+	c_leave(test, t->left, 6);
+	EXPECT_PEAK("14 14 10 10 8");
+}
+
+static void credit_takes_no_room(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge *c = t->c;
+
+	SET_MAX(t->top, "kunit_a 10");
+	c_leave(test, t->leaf, 10);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->right, 7), 0);
+	c_leave(test, t->left, 3);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->leaf, 3), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[2], t->a, t->left, 1), -EBUSY);
+	EXPECT_USAGE("10 10 3 3 7");
+	EXPECT_PEAK("10 10 10 10 7");
+	EXPECT_MAX_EVENTS("0 1 0 0 0");
+	EXPECT_LOCAL_MAX_EVENTS("0 1 0 0 0");
+}
+
+/* Which level is to blame is decided on what is used, here and below. */
+static void refusal_is_by_the_lowest_level_whose_usage_is_too_high(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge *c = t->c;
+
+	SET_MAX(t->top, "kunit_a 5");
+	SET_MAX(t->left, "kunit_a 5");
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->right, 2), 0);
+	c_leave(test, t->leaf, 3);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->leaf, 4), -EBUSY);
+	EXPECT_LOCAL_MAX_EVENTS("0 1 0 0 0");
+	EXPECT_ALLOC_FAILS("0 0 0 1 0");
+}
+
+#define C_LEAVES	50
+
+/* A cgroup for each, that holds 1 and has credit of 1. */
+static void c_fifty(struct kunit *test, struct misc_cg *leaves[C_LEAVES])
+{
+	struct t_fixture *t = test->priv;
+	int i;
+
+	for (i = 0; i < C_LEAVES; i++) {
+		leaves[i] = t_child(test, t->left);
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, leaves[i], 2), 0);
+	}
+	for (i = 0; i < C_LEAVES; i++) {
+		misc_cg_uncharge(t->a, leaves[i], 1);
+		EXPECT_CREDIT(leaves[i], 1);
+	}
+	EXPECT_USAGE("50 50 50 0 0");
+}
+
+static void max_lowered_over_credit_holds(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg *leaves[C_LEAVES];
+	int i;
+
+	c_fifty(test, leaves);
+	SET_MAX(t->top, "kunit_a 60");
+	for (i = 0; i < C_LEAVES; i++)
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, leaves[i], 1),
+				i < 10 ? 0 : -EBUSY);
+	EXPECT_USAGE("60 60 60 0 0");
+	SET_MAX(t->top, "kunit_a 55");
+	for (i = 0; i < 5; i++) {
+		misc_cg_uncharge(t->a, leaves[i], 1);
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, leaves[i], 1),
+				-EBUSY);
+	}
+	misc_cg_uncharge(t->a, leaves[5], 1);
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, leaves[6], 1), 0);
+	EXPECT_USAGE("55 55 55 0 0");
+	EXPECT_PEAK("100 100 100 0 0");
+}
+
+static void capacity_lowered_over_credit_holds(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg *leaves[C_LEAVES];
+	int i;
+
+	c_fifty(test, leaves);
+	misc_cg_res_set_capacity(t->a, 49);
+	for (i = 0; i < C_LEAVES; i++)
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, leaves[i], 1),
+				-ENOSPC);
+	misc_cg_res_set_capacity(t->a, 51);
+	for (i = 0; i < C_LEAVES; i++)
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, leaves[i], 1),
+				i ? -ENOSPC : 0);
+	EXPECT_USAGE("51 51 51 0 0");
+	EXPECT_MAX_EVENTS("0 0 0 0 0");
+}
+
+static void unregistered_resource_has_no_credit(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->right, 3), 0);
+	c_leave(test, t->leaf, 10);
+	misc_cg_res_unregister(t->a);
+	EXPECT_CREDIT(t->leaf, 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[1], t->a, t->leaf, 1), -ENODEV);
+	misc_cg_charge_release(&t->c[0]);
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[1], t->a, t->right, 1), -ENODEV);
+	EXPECT_USAGE("0 0 0 0 0");
+	t_register(test, "kunit_a", 100);
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[1], t->a, t->leaf, 100), 0);
+}
+
+static void credit_goes_with_its_cgroup(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg *cg = t_child(test, t->leaf);
+
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, cg, 20), 0);
+	c_leave(test, cg, 40);
+	t_remove(cg);
+	EXPECT_USAGE("20 20 20 20 0");
+	misc_cg_charge_release(&t->c[0]);
+	KUNIT_EXPECT_TRUE(test, t_released(cg));
+	EXPECT_CREDIT(cg, 60);
+	t_free(cg);
+	KUNIT_EXPECT_EQ(test, t->a->nr_open, 0);
+	EXPECT_USAGE("0 0 0 0 0");
+	EXPECT_PEAK("60 60 60 60 0");
+}
+
+static void move_with_credit_at_both_ends(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge *c = t->c;
+
+	SET_MAX(t->right, "kunit_a 10");
+	SET_MAX(t->top, "kunit_a 15");
+	c_leave(test, t->top, 15);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, 4), 0);
+	c_leave(test, t->leaf, 5);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->right, 3), 0);
+	c_leave(test, t->right, 3);
+	EXPECT_CREDIT(t->leaf, 5);
+	EXPECT_CREDIT(t->right, 3);
+	EXPECT_USAGE("7 7 4 4 3");
+
+	KUNIT_EXPECT_EQ(test, t_move(&c[2], &c[0], t->right), 0);
+	EXPECT_USAGE("7 7 0 0 7");
+	EXPECT_PEAK("15 15 9 9 7");
+	KUNIT_EXPECT_EQ(test, t_charge(&c[3], t->a, t->leaf, 6), 0);
+	KUNIT_EXPECT_EQ(test, t_move(&c[4], &c[3], t->right), -EBUSY);
+	EXPECT_USAGE("13 13 6 6 7");
+	EXPECT_LOCAL_MAX_EVENTS("0 0 0 0 1");
+	KUNIT_EXPECT_EQ(test, t_move(&c[4], &c[1], t->leaf), 0);
+	EXPECT_USAGE("13 13 9 9 4");
+}
+
+/* More cgroups with credit than may have it at once. */
+static void the_oldest_credit_makes_way(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	unsigned int i, nr = misc_cg_open_max() + 10;
+	struct misc_cg *cg;
+
+	misc_cg_res_set_capacity(t->a, 10 * nr);
+	for (i = 0; i < nr; i++) {
+		cg = t_child(test, t->left);
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, cg, 3), 0);
+	}
+	list_for_each_entry(cg, &misc_cg_list, node)
+		if (cg->parent == t->left && cg != t->leaf)
+			misc_cg_uncharge(t->a, cg, 2);
+	KUNIT_EXPECT_EQ(test, t->a->nr_open, misc_cg_open_max());
+	KUNIT_EXPECT_EQ(test, t_usage(t->a, t->root), nr);
+	KUNIT_EXPECT_EQ(test, t_counter(t->a, t->root).peak, 3 * nr);
+	list_for_each_entry(cg, &misc_cg_list, node)
+		if (cg->parent == t->left && cg != t->leaf)
+			KUNIT_EXPECT_EQ(test, t_usage(t->a, cg), 1);
+}
+
+/* What a word cannot hold goes back at once. */
+static void credit_has_room_for_31_bits(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge *c = t->c;
+	u64 max = MISC_CG_WORD_MAX;
+
+	misc_cg_res_set_capacity(t->a, U64_MAX);
+	c_leave(test, t->leaf, max + 1);
+	EXPECT_CREDIT(t->leaf, 0);
+	c_leave(test, t->leaf, U64_MAX);
+	EXPECT_CREDIT(t->leaf, 0);
+
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, max), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->leaf, 1), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[2], t->a, t->leaf, 1ULL << 32), 0);
+	misc_cg_charge_release(&c[0]);
+	EXPECT_CREDIT(t->leaf, max);
+	misc_cg_charge_release(&c[1]);
+	EXPECT_CREDIT(t->leaf, max);
+	/* By amount as much as fits beside it. */
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, max), 0);
+	EXPECT_CREDIT(t->leaf, 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, 1), 0);
+	misc_cg_charge_release(&c[0]);
+	EXPECT_CREDIT(t->leaf, 0);
+	misc_cg_charge_release(&c[2]);
+	KUNIT_EXPECT_EQ(test, t_usage(t->a, t->leaf), max);
+	KUNIT_EXPECT_EQ(test, t_counter(t->a, t->leaf).charged_by_amount, max);
+	misc_cg_uncharge(t->a, t->leaf, max);
+	EXPECT_CREDIT(t->leaf, max);
+	EXPECT_USAGE("0 0 0 0 0");
+}
+
+/* On another CPU, whose word it finds. */
+struct c_there {
+	struct misc_cg_res *res;
+	struct misc_cg *cg;
+};
+
+static long c_uncharge_two(void *arg)
+{
+	struct c_there *there = arg;
+
+	misc_cg_uncharge(there->res, there->cg, 2);
+	return 0;
+}
+
+/* What is charged on one CPU may be uncharged on another, and no more. */
+static void amount_is_known_on_every_cpu(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct c_there there = { t->a, t->leaf };
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) {
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 3), 0);
+		misc_cg_uncharge(t->a, t->leaf, 3);
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 2), 0);
+		KUNIT_EXPECT_EQ(test, 0, work_on_cpu(cpu, c_uncharge_two, &there));
+		EXPECT_USAGE("0 0 0 0 0");
+		KUNIT_EXPECT_EQ(test,
+				t_counter(t->a, t->leaf).charged_by_amount, 0);
+	}
+}
+
+static struct kunit_case c_cases[] = {
+	KUNIT_CASE(credit_is_no_usage),
+	KUNIT_CASE(credit_makes_no_peak),
+	KUNIT_CASE(credit_takes_no_room),
+	KUNIT_CASE(refusal_is_by_the_lowest_level_whose_usage_is_too_high),
+	KUNIT_CASE(max_lowered_over_credit_holds),
+	KUNIT_CASE(capacity_lowered_over_credit_holds),
+	KUNIT_CASE(unregistered_resource_has_no_credit),
+	KUNIT_CASE(credit_goes_with_its_cgroup),
+	KUNIT_CASE(move_with_credit_at_both_ends),
+	KUNIT_CASE(the_oldest_credit_makes_way),
+	KUNIT_CASE(credit_has_room_for_31_bits),
+	KUNIT_CASE(amount_is_known_on_every_cpu),
+	{}
+};
+
+static struct kunit_suite c_suite = {
+	.name = "misc_cg_credit",
+	.init = t_init,
+	.exit = t_exit,
+	.test_cases = c_cases,
+};
