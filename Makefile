@@ -15,7 +15,7 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants series series-check lint model guest machine clients shell boot clean
+.PHONY: help run test defects torture coverage mutants series series-check lint bench model guest machine clients shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ series-check: ## git am them to a pristine base; after each one every configurat
 
 lint: ## checkpatch, sparse, coccinelle, kernel-doc, the manual: silent if all is well
 	@rig/lint.sh $(BASE)
+
+bench: ## what a charge costs, against stock, on UML: tables and plots in build/BASE/bench
+	@rig/bench.sh $(BASE)
 
 model: ## all that charges without the lock can do to each other, by a model checker
 	@rig/model.sh
