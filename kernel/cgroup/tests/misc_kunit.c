@@ -182,7 +182,7 @@ static struct misc_cg *t_online(struct kunit *test, struct misc_cg *parent,
 	tc->cgroup.root = &cgrp_dfl_root;
 	RCU_INIT_POINTER(tc->cgroup.subsys[misc_cgrp_id], css);
 	for (cft = misc_cg_files; cft->name[0]; cft++) {
-		snprintf(name, sizeof(name), "misc.%s", cft->name);
+		scnprintf(name, sizeof(name), "misc.%s", cft->name);
 		file = __kernfs_create_file(dir, name, 0644, GLOBAL_ROOT_UID,
 					    GLOBAL_ROOT_GID, 0, cft->kf_ops,
 					    cft, NULL, NULL);
