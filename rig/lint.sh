@@ -15,7 +15,7 @@ base=$1
 check_base "$base"
 
 need ccache flex bison bc git rsync patch xz-utils libelf-dev libssl-dev gcc make perl python3 \
-	sparse coccinelle codespell shellcheck python3-sphinx python3-sphinx-rtd-theme python3-yaml
+	sparse coccinelle ocaml codespell shellcheck python3-sphinx python3-sphinx-rtd-theme python3-yaml
 "$rig/series.sh" "$base"
 tree_prepare "$base" ours
 obj=$tree/obj-lint
