@@ -14,9 +14,10 @@ suite=trixie
 packages=(
 	systemd-sysv udev dbus procps
 	podman crun runc conmon busybox-static
+	uidmap libpam-systemd dbus-user-session
 	qemu-system-x86 ovmf
 	libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
-	cgroup-tools stress-ng prometheus-node-exporter python3
+	cgroup-tools stress-ng prometheus-node-exporter btop python3
 )
 # Nobody looks at a picture here: stress-ng's way to a GPU is larger than all the rest.
 exclude=(/usr/share/{doc,man,info,locale,lintian}/'*' '*/libLLVM*' '*/libgallium*' '*/libz3.so*')
