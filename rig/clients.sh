@@ -41,8 +41,10 @@ rc=0
 	{ grep --line-buffered -E '^(## |FAILED)' || true; } || rc=$?
 "$rig/splats.sh" "$log/kernel.log" || rc=1
 results=$(tr -d '\r' <"$log/console.log" | grep -P '^result\t') || die "no client has said anything; see $log"
-cut -f 2- <<<"$results" | awk -F '\t' '
-	BEGIN { $0 = "client\tversion\twhat was done\tverdict" }
+{
+	printf 'client\tversion\twhat was done\tverdict\n'
+	cut -f 2- <<<"$results"
+} | awk -F '\t' '
 	{ for (i = 1; i <= 4; i++) if (length($i) > width[i]) width[i] = length($i); line[++n] = $0 }
 	END {
 		for (l = 1; l <= n; l++) {
