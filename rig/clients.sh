@@ -37,7 +37,7 @@ machine=("$rig/machine.sh" --disk "$("$rig/debian.sh" --path)")
 log=$kernel/clients
 echo "run the clients in the test machine ... (logs: ${log#"$PWD"/})"
 rc=0
-"${machine[@]}" --run all --name clients --limit 1800 "$kernel" "$files.img" |
+"${machine[@]}" --run all --name clients --limit 3600 "$kernel" "$files.img" |
 	{ grep --line-buffered -E '^(## |FAILED)' || true; } || rc=$?
 "$rig/splats.sh" "$log/kernel.log" || rc=1
 results=$(tr -d '\r' <"$log/console.log" | grep -P '^result\t') || die "no client has said anything; see $log"
