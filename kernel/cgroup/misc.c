@@ -21,6 +21,7 @@
 #include <linux/cgroup.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>
+#include <linux/list.h>
 #include <linux/misc_cgroup.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -38,7 +39,8 @@
 #define MISC_CG_UNLIMITED	U64_MAX
 
 /* A word of credit that is open, and what it is credit of. */
-struct misc_cg_open {
+struct misc_cg_open_word {
+	struct list_head node;
 	struct misc_cg_counter *counter;
 	atomic64_t *word;
 	u64 seen;		/* what a reader found in it */
@@ -55,9 +57,8 @@ struct misc_cg_res {
 	spinlock_t lock;
 	bool registered;
 	u64 capacity;		/* 0 while not registered */
-	unsigned int nr_open;
-	unsigned int next_victim;
-	struct misc_cg_open *open;	/* room for misc_cg_open_max() */
+	struct list_head open_words;	/* since when, oldest first */
+	struct list_head spare;		/* for words to be opened */
 } ____cacheline_aligned_in_smp;
 
 /* One resource in one cgroup. */
@@ -65,7 +66,7 @@ struct misc_cg_counter {
 	/* Never change. */
 	struct misc_cg_counter *parent;		/* NULL in the root cgroup */
 	struct misc_cg *cg;
-	atomic64_t __percpu *words;		/* of credit; these do */
+	atomic64_t __percpu *words;	/* of credit; what is in them does */
 	/* Guarded by the resource's lock. */
 	u64 usage;		/* all charges in the subtree, and all credit */
 	u64 max;		/* never set in the root cgroup */
@@ -112,7 +113,7 @@ static unsigned int misc_cg_index(struct misc_cg_res *res)
 static struct misc_cg_counter *misc_cg_counter(struct misc_cg_res *res,
 					       struct misc_cg *cg)
 {
-	/* Nobody who asks for a counter does without its lock. */
+	/* Only misc_cg_word() does without. */
 	lockdep_assert_held(&res->lock);
 
 	return cg->counters[misc_cg_index(res)];
@@ -176,7 +177,7 @@ static u64 misc_cg_word_by_amount(u64 word)
 	return (word & ~MISC_CG_OPEN) >> MISC_CG_BY_AMOUNT;
 }
 
-/* Any will do, this CPU's is the one that nobody else writes. */
+/* Any CPU's will do; this one's is seldom written by others. */
 static atomic64_t *misc_cg_word(struct misc_cg_res *res, struct misc_cg *cg)
 {
 	return raw_cpu_ptr(cg->counters[misc_cg_index(res)]->words);
@@ -245,33 +246,32 @@ static bool misc_cg_is_below(struct misc_cg_counter *counter,
 
 /*
  * How many words are open bounds the time that reading the root, or charging
- * near its limit, takes under the lock.  It must not be less than CPUs that are
- * at it, or they would close each other's.
+ * near its limit, takes under the lock.  Where more are busy, one for each CPU
+ * that a cgroup is busy on, they close each other's.
  */
 static unsigned int misc_cg_open_max(void)
 {
 	return 64 + nr_cpu_ids;
 }
 
-static void misc_cg_close(struct misc_cg_res *res, unsigned int i)
+static void misc_cg_close(struct misc_cg_res *res,
+			  struct misc_cg_open_word *open)
 {
-	struct misc_cg_counter *counter = res->open[i].counter;
-	u64 word = atomic64_xchg(res->open[i].word, 0);
+	u64 word = atomic64_xchg(open->word, 0);
 
-	counter->charged_by_amount += misc_cg_word_by_amount(word);
-	misc_cg_sub(res, counter, NULL, misc_cg_word_credit(word));
-	res->open[i] = res->open[--res->nr_open];
+	open->counter->charged_by_amount += misc_cg_word_by_amount(word);
+	misc_cg_sub(res, open->counter, NULL, misc_cg_word_credit(word));
+	list_move(&open->node, &res->spare);
 }
 
 static void misc_cg_close_below(struct misc_cg_res *res,
 				struct misc_cg_counter *top)
 {
-	unsigned int i = res->nr_open;
+	struct misc_cg_open_word *open, *next;
 
-	/* Downwards: what takes the place of a closed one has been seen. */
-	while (i--)
-		if (misc_cg_is_below(res->open[i].counter, top))
-			misc_cg_close(res, i);
+	list_for_each_entry_safe(open, next, &res->open_words, node)
+		if (misc_cg_is_below(open->counter, top))
+			misc_cg_close(res, open);
 }
 
 /* A limit has changed: no word below stays open while it is exceeded. */
@@ -282,11 +282,12 @@ static void misc_cg_close_beyond(struct misc_cg_res *res,
 		misc_cg_close_below(res, counter);
 }
 
-/* Uncharge @amount and open this CPU's word with it, if it may be open. */
+/* Uncharge @amount and open @word of @counter with it, if it may be open. */
 static bool misc_cg_open(struct misc_cg_res *res,
-			 struct misc_cg_counter *counter, u64 amount)
+			 struct misc_cg_counter *counter, atomic64_t *word,
+			 u64 amount)
 {
-	atomic64_t *word = this_cpu_ptr(counter->words);
+	struct misc_cg_open_word *open;
 	struct misc_cg_counter *c;
 
 	if (atomic64_read(word) & MISC_CG_OPEN || amount > MISC_CG_WORD_MAX)
@@ -295,9 +296,14 @@ static bool misc_cg_open(struct misc_cg_res *res,
 		if (c->usage > misc_cg_limit(res, c))
 			return false;
 
-	if (res->nr_open == misc_cg_open_max())
-		misc_cg_close(res, res->next_victim++ % res->nr_open);
-	res->open[res->nr_open++] = (struct misc_cg_open){ counter, word };
+	if (list_empty(&res->spare))
+		misc_cg_close(res, list_first_entry(&res->open_words,
+						    struct misc_cg_open_word,
+						    node));
+	open = list_first_entry(&res->spare, struct misc_cg_open_word, node);
+	open->counter = counter;
+	open->word = word;
+	list_move_tail(&open->node, &res->open_words);
 	/* As with misc_cg_give(), who takes the credit comes after this. */
 	atomic64_set_release(word, MISC_CG_OPEN | amount);
 	return true;
@@ -312,9 +318,9 @@ static void misc_cg_read_words(struct misc_cg_res *res,
 			       struct misc_cg_counter *counter,
 			       struct misc_cg_counter *copy)
 {
-	struct misc_cg_open *open, *end = res->open + res->nr_open;
+	struct misc_cg_open_word *open;
 
-	for (open = res->open; open < end; open++) {
+	list_for_each_entry(open, &res->open_words, node) {
 		if (!misc_cg_is_below(open->counter, counter))
 			continue;
 		open->seen = atomic64_xchg(open->word, 0);
@@ -323,7 +329,7 @@ static void misc_cg_read_words(struct misc_cg_res *res,
 			copy->charged_by_amount +=
 				misc_cg_word_by_amount(open->seen);
 	}
-	for (open = res->open; open < end; open++)
+	list_for_each_entry(open, &res->open_words, node)
 		if (misc_cg_is_below(open->counter, counter))
 			atomic64_set_release(open->word, open->seen);
 }
@@ -373,20 +379,23 @@ static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
 		       struct misc_cg_counter *end, u64 amount,
 		       struct misc_cg_refusal *refusal)
 {
-	unsigned int i = res->nr_open;
+	struct misc_cg_open_word *open, *next;
 	struct misc_cg_counter *c;
 
 	lockdep_assert_held(&res->lock);
 
 	/*
 	 * Until it fits, credit included; or else until all words below that
-	 * level are closed, and usages up to there are exact.
+	 * level are closed, and usages up to there are exact.  It fits into the
+	 * levels above.  What has been open for long may not be used any more.
 	 */
 	c = misc_cg_tight(res, counter, end, amount);
-	while (c && i--) {
-		if (!misc_cg_is_below(res->open[i].counter, c))
+	list_for_each_entry_safe(open, next, &res->open_words, node) {
+		if (!c)
+			break;
+		if (!misc_cg_is_below(open->counter, c))
 			continue;
-		misc_cg_close(res, i);
+		misc_cg_close(res, open);
 		c = misc_cg_tight(res, counter, end, amount);
 	}
 
@@ -473,10 +482,14 @@ static noinline int misc_cg_charge_locked(struct misc_cg_res *res,
 
 	spin_lock_irqsave(&res->lock, flags);
 	counter = misc_cg_counter(res, cg);
-	if (res->registered)
+	/* It may have looked closed to who waited for a reader. */
+	if (misc_cg_take(misc_cg_word(res, cg), amount, by_amount)) {
+		ret = 0;
+	} else if (res->registered) {
 		ret = misc_cg_add(res, counter, NULL, amount, &refusal);
-	if (!ret && by_amount)
-		counter->charged_by_amount += amount;
+		if (!ret && by_amount)
+			counter->charged_by_amount += amount;
+	}
 	spin_unlock_irqrestore(&res->lock, flags);
 
 	if (ret == -EBUSY || ret == -ENOSPC)
@@ -540,9 +553,11 @@ static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
 	struct misc_cg_counter *counter;
 	unsigned long flags;
 	u64 charged = amount;
+	atomic64_t *word;
 
 	spin_lock_irqsave(&res->lock, flags);
 	counter = misc_cg_counter(res, cg);
+	word = misc_cg_word(res, cg);
 	if (by_amount) {
 		/* The words of other CPUs may have the rest. */
 		if (amount > counter->charged_by_amount)
@@ -551,9 +566,9 @@ static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
 		if (amount <= charged)
 			counter->charged_by_amount -= amount;
 	}
-	if (amount <= charged &&
-	    !misc_cg_give(misc_cg_word(res, cg), amount, false) &&
-	    !misc_cg_open(res, counter, amount))
+	/* No word knows of @amount any more, whoever charged it. */
+	if (amount <= charged && !misc_cg_give(word, amount, false) &&
+	    !misc_cg_open(res, counter, word, amount))
 		misc_cg_sub(res, counter, NULL, amount);
 	spin_unlock_irqrestore(&res->lock, flags);
 
@@ -847,7 +862,9 @@ static bool misc_cg_name_valid(const char *name)
 /* Makes the slot and the counters of a name that was never registered. */
 static struct misc_cg_res *misc_cg_res_create(const char *name)
 {
+	unsigned int nr_spare = misc_cg_open_max();
 	unsigned int i = misc_cg_nr_resources;
+	struct misc_cg_open_word *spare;
 	struct misc_cg_res *res;
 	struct misc_cg *cg;
 
@@ -856,19 +873,23 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 	if (i == MISC_CG_RES_MAX)
 		return ERR_PTR(-ENOSPC);
 
-	res = &misc_cg_resources[i];
-	res->open = kcalloc(misc_cg_open_max(), sizeof(*res->open), GFP_KERNEL);
-	if (!res->open)
+	spare = kcalloc(nr_spare, sizeof(*spare), GFP_KERNEL);
+	if (!spare)
 		return ERR_PTR(-ENOMEM);
 	list_for_each_entry(cg, &misc_cg_list, node) {
 		if (!misc_cg_counter_alloc(cg, i))
 			continue;
 		list_for_each_entry(cg, &misc_cg_list, node)
 			misc_cg_counter_free(cg, i);
-		kfree(res->open);
+		kfree(spare);
 		return ERR_PTR(-ENOMEM);
 	}
 
+	res = &misc_cg_resources[i];
+	INIT_LIST_HEAD(&res->open_words);
+	INIT_LIST_HEAD(&res->spare);
+	while (nr_spare--)
+		list_add(&spare[nr_spare].node, &res->spare);
 	strscpy(res->name, name, sizeof(res->name));
 	spin_lock_init(&res->lock);
 	/* Pairs with the acquire in misc_cg_res_end(). */
@@ -996,8 +1017,9 @@ struct misc_cg_view {
 	struct misc_cg_counter counter;
 };
 
+/* With the usage as everybody knows it if @exact, or else credit included. */
 static struct misc_cg_view misc_cg_view(struct misc_cg_res *res,
-					struct misc_cg *cg)
+					struct misc_cg *cg, bool exact)
 {
 	struct misc_cg_counter *counter;
 	struct misc_cg_view view;
@@ -1007,7 +1029,8 @@ static struct misc_cg_view misc_cg_view(struct misc_cg_res *res,
 	view.capacity = res->capacity;
 	view.effective_max = MISC_CG_UNLIMITED;
 	view.counter = *counter;
-	misc_cg_read_words(res, counter, &view.counter);
+	if (exact)
+		misc_cg_read_words(res, counter, &view.counter);
 	for (; counter; counter = counter->parent)
 		view.effective_max = min(view.effective_max,
 					 misc_cg_limit(res, counter));
@@ -1045,10 +1068,11 @@ static void misc_cg_show_limit(struct seq_file *sf, struct misc_cg_res *res,
 static int misc_cg_show(struct seq_file *sf, void *v)
 {
 	struct misc_cg *cg = css_misc(seq_css(sf));
+	bool exact = seq_cft(sf)->private == MISC_CG_CURRENT;
 	struct misc_cg_res *res;
 
 	for (res = misc_cg_resources; res < misc_cg_res_end(); res++) {
-		struct misc_cg_view view = misc_cg_view(res, cg);
+		struct misc_cg_view view = misc_cg_view(res, cg, exact);
 		struct misc_cg_counter *counter = &view.counter;
 		u64 capacity = view.capacity;
 

@@ -230,6 +230,18 @@ static void t_free(struct misc_cg *cg)
 	css_put(parent);
 }
 
+/* Where they begin is where the array does that they were allocated as. */
+static void t_free_words(struct misc_cg_res *res)
+{
+	struct misc_cg_open_word *word, *first = NULL;
+
+	list_splice(&res->open_words, &res->spare);
+	list_for_each_entry(word, &res->spare, node)
+		if (!first || word < first)
+			first = word;
+	kfree(first);
+}
+
 /* Forget the names that a test has made; slots are for ever otherwise. */
 static void t_forget_names(unsigned int keep)
 {
@@ -240,7 +252,7 @@ static void t_forget_names(unsigned int keep)
 	for (i = keep; i < misc_cg_nr_resources; i++) {
 		list_for_each_entry(cg, &misc_cg_list, node)
 			misc_cg_counter_free(cg, i);
-		kfree(misc_cg_resources[i].open);
+		t_free_words(&misc_cg_resources[i]);
 		memset(&misc_cg_resources[i], 0, sizeof(misc_cg_resources[i]));
 	}
 	misc_cg_nr_resources = keep;
@@ -254,7 +266,7 @@ static void t_forget_names(unsigned int keep)
 static struct misc_cg_counter t_counter(struct misc_cg_res *res,
 					struct misc_cg *cg)
 {
-	return misc_cg_view(res, cg).counter;
+	return misc_cg_view(res, cg, true).counter;
 }
 
 static const char *t_levels(struct t_fixture *t, struct misc_cg_res *res,
@@ -839,9 +851,12 @@ static void uncharge_of_more_than_was_charged_changes_nothing(struct kunit *test
 {
 	struct t_fixture *t = test->priv;
 
-	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 10), 0);
 	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->leaf, 20), 0);
 	KUNIT_EXPECT_EQ(test, t_charge(&t->c[1], t->a, t->right, 20), 0);
+	/* The second time from credit, which has to know it, too. */
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 10), 0);
+	misc_cg_uncharge(t->a, t->leaf, 10);
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 10), 0);
 
 	t_log_on(test);
 	EXPECT_WARNING(misc_cg_warn_uncharge,
@@ -1968,7 +1983,7 @@ static void new_name_without_memory_leaves_nothing_behind(struct kunit *test)
 			    "kunit_a 100\nkunit_b 100\n");
 	}
 
-	/* One for each cgroup, and one for what has open words. */
+	/* One for each cgroup, and one for the words that may be open. */
 	KUNIT_EXPECT_EQ(test, failed, list_count_nodes(&misc_cg_list) + 1);
 	EXPECT_FILE(t->leaf, "misc.capacity",
 		    "kunit_a 100\nkunit_b 100\nkunit_new 10\n");

@@ -278,14 +278,14 @@ static void k_read_everything(struct k_thread *th)
 
 static void k_charge_what_fits(struct k_thread *th)
 {
-	if (t_charge(&th->held[0], th->run->t->a, th->cg, 1))
+	if (t_charge(&th->held[0], th->run->t->a, th->cg, K))
 		k_wrong(th, "a charge that fits is refused");
 	misc_cg_charge_release(&th->held[0]);
 }
 
 static void k_charge_too_much(struct k_thread *th)
 {
-	if (!t_charge(&th->held[0], th->run->t->a, th->cg, 4))
+	if (!t_charge(&th->held[0], th->run->t->a, th->cg, 4 * K))
 		k_wrong(th, "a charge that does not fit is granted");
 	misc_cg_charge_release(&th->held[0]);
 }
@@ -296,8 +296,9 @@ static void charge_that_fits_is_never_refused(struct kunit *test)
 	struct k_run *run = k_prepare(test);
 	struct t_fixture *t = run->t;
 
-	misc_cg_res_set_capacity(t->a, 4);
-	SET_MAX(t->top, "kunit_a 3");
+	misc_cg_res_set_capacity(t->a, 4 * K);
+	snprintf(t->line, sizeof(t->line), "kunit_a %llu", 3 * K);
+	SET_MAX(t->top, t->line);
 	k_add(run, k_charge_what_fits, t->leaf);
 	k_add(run, k_charge_too_much, t->leaf);
 	k_add(run, k_charge_what_fits, t->right);
@@ -306,7 +307,7 @@ static void charge_that_fits_is_never_refused(struct kunit *test)
 	k_add(run, k_charge_too_much, t->top);
 	k_go(run);
 	EXPECT_USAGE("0 0 0 0 0");
-	KUNIT_EXPECT_LE(test, t_counter(t->a, t->top).peak, 3);
+	KUNIT_EXPECT_LE(test, t_counter(t->a, t->top).peak, 3 * K);
 }
 
 static void k_read_limited(struct k_thread *th)
@@ -367,6 +368,13 @@ static void move_is_not_seen_from_above(struct kunit *test)
 	struct k_thread *th;
 	unsigned int i, j;
 
+	/* What is returned together can all be credit. */
+	for (i = 0; i < ARRAY_SIZE(run->cgs); i++)
+		KUNIT_EXPECT_EQ(test, 0,
+				t_charge(&run->t->c[i], run->t->a, run->cgs[i],
+					 20 * K));
+	for (i = 0; i < ARRAY_SIZE(run->cgs); i++)
+		misc_cg_charge_release(&run->t->c[i]);
 	for (i = 0; i < K_MOVERS; i++) {
 		th = k_add(run, k_move, NULL);
 		for (j = 0; j < K_HELD; j++)
@@ -460,6 +468,18 @@ static void k_register(struct k_thread *th)
 		k_wrong(th, "not charged although registered");
 }
 
+static void k_churn_other(struct k_thread *th)
+{
+	struct k_run *run = th->run;
+	int ret = t_charge(&th->held[0], run->t->b,
+			   run->cgs[t_random(&th->rnd, ARRAY_SIZE(run->cgs))],
+			   k_amount(th));
+
+	if (ret && ret != -EBUSY && ret != -ENOSPC && ret != -ENODEV)
+		k_wrong(th, "neither charged nor refused");
+	misc_cg_charge_release(&th->held[0]);
+}
+
 /* A cgroup is removed while it is charged, and goes when it no longer is. */
 static void k_mkdir_rmdir(struct k_thread *th)
 {
@@ -501,6 +521,8 @@ static void everything_at_once_adds_up(struct kunit *test)
 	k_add(run, k_set_max, NULL);
 	k_add(run, k_set_capacity, NULL);
 	k_add(run, k_register, NULL);
+	k_add(run, k_churn_other, NULL);
+	k_add(run, k_churn_other, NULL);
 	k_add(run, k_mkdir_rmdir, NULL);
 	k_add(run, k_mkdir_rmdir, NULL);
 	k_add(run, k_churn_amounts, NULL);

@@ -10,13 +10,13 @@
 /* What lies in the words of a cgroup, which stay as they are. */
 static u64 c_credit(struct misc_cg_res *res, struct misc_cg *cg)
 {
+	struct misc_cg_open_word *open;
 	u64 credit = 0;
-	unsigned int i;
 
 	spin_lock_irq(&res->lock);
-	for (i = 0; i < res->nr_open; i++)
-		if (res->open[i].counter == misc_cg_counter(res, cg))
-			credit += misc_cg_word_credit(atomic64_read(res->open[i].word));
+	list_for_each_entry(open, &res->open_words, node)
+		if (open->counter == misc_cg_counter(res, cg))
+			credit += misc_cg_word_credit(atomic64_read(open->word));
 	spin_unlock_irq(&res->lock);
 	return credit;
 }
@@ -190,7 +190,7 @@ static void credit_goes_with_its_cgroup(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, t_released(cg));
 	EXPECT_CREDIT(cg, 60);
 	t_free(cg);
-	KUNIT_EXPECT_EQ(test, t->a->nr_open, 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&t->a->open_words));
 	EXPECT_USAGE("0 0 0 0 0");
 	EXPECT_PEAK("60 60 60 60 0");
 }
@@ -222,27 +222,43 @@ static void move_with_credit_at_both_ends(struct kunit *test)
 	EXPECT_USAGE("13 13 9 9 4");
 }
 
+static void charge_beyond_a_peak_closes_the_oldest_credit_first(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge *c = t->c;
+
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, 3), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->right, 3), 0);
+	misc_cg_charge_release(&c[1]);
+	misc_cg_charge_release(&c[0]);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[2], t->a, t->top, 2), 0);
+	EXPECT_CREDIT(t->right, 0);
+	EXPECT_CREDIT(t->leaf, 3);
+	EXPECT_PEAK("6 6 3 3 3");
+}
+
 /* More cgroups with credit than may have it at once. */
 static void the_oldest_credit_makes_way(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
 	unsigned int i, nr = misc_cg_open_max() + 10;
-	struct misc_cg *cg;
+	struct t_cgroup *tc;
 
 	misc_cg_res_set_capacity(t->a, 10 * nr);
-	for (i = 0; i < nr; i++) {
-		cg = t_child(test, t->left);
-		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, cg, 3), 0);
-	}
-	list_for_each_entry(cg, &misc_cg_list, node)
-		if (cg->parent == t->left && cg != t->leaf)
-			misc_cg_uncharge(t->a, cg, 2);
-	KUNIT_EXPECT_EQ(test, t->a->nr_open, misc_cg_open_max());
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_EQ(test, 0,
+				misc_cg_try_charge(t->a, t_child(test, t->left),
+						   3));
+	list_for_each_entry(tc, &t->cgroups, node)
+		if (t_usage(t->a, tc->cg) == 3)
+			misc_cg_uncharge(t->a, tc->cg, 2);
 	KUNIT_EXPECT_EQ(test, t_usage(t->a, t->root), nr);
 	KUNIT_EXPECT_EQ(test, t_counter(t->a, t->root).peak, 3 * nr);
-	list_for_each_entry(cg, &misc_cg_list, node)
-		if (cg->parent == t->left && cg != t->leaf)
-			KUNIT_EXPECT_EQ(test, t_usage(t->a, cg), 1);
+	i = 0;
+	list_for_each_entry(tc, &t->cgroups, node)
+		if (t_usage(t->a, tc->cg) == 1)
+			EXPECT_CREDIT(tc->cg, i++ < 10 ? 0 : 2);
+	KUNIT_EXPECT_EQ(test, i, nr);
 }
 
 /* What a word cannot hold goes back at once. */
@@ -283,32 +299,58 @@ static void credit_has_room_for_31_bits(struct kunit *test)
 struct c_there {
 	struct misc_cg_res *res;
 	struct misc_cg *cg;
+	u64 amount;
 };
 
-static long c_uncharge_two(void *arg)
+static long c_uncharge(void *arg)
 {
 	struct c_there *there = arg;
 
-	misc_cg_uncharge(there->res, there->cg, 2);
+	misc_cg_uncharge(there->res, there->cg, there->amount);
 	return 0;
 }
 
-/* What is charged on one CPU may be uncharged on another, and no more. */
 static void amount_is_known_on_every_cpu(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
-	struct c_there there = { t->a, t->leaf };
+	struct c_there there = { t->a, t->leaf, 2 };
 	unsigned int cpu;
 
 	for_each_online_cpu(cpu) {
 		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 3), 0);
 		misc_cg_uncharge(t->a, t->leaf, 3);
 		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 2), 0);
-		KUNIT_EXPECT_EQ(test, 0, work_on_cpu(cpu, c_uncharge_two, &there));
+		KUNIT_EXPECT_EQ(test, 0, work_on_cpu(cpu, c_uncharge, &there));
 		EXPECT_USAGE("0 0 0 0 0");
 		KUNIT_EXPECT_EQ(test,
 				t_counter(t->a, t->leaf).charged_by_amount, 0);
 	}
+}
+
+static void credit_on_every_cpu_takes_no_room(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct c_there there = { t->a, t->leaf, 1 };
+	unsigned int cpu, nr = num_online_cpus();
+
+	misc_cg_res_set_capacity(t->a, nr);
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, nr), 0);
+	for_each_online_cpu(cpu)
+		KUNIT_EXPECT_EQ(test, 0, work_on_cpu(cpu, c_uncharge, &there));
+	EXPECT_CREDIT(t->leaf, nr);
+	EXPECT_USAGE("0 0 0 0 0");
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->leaf, nr), 0);
+	EXPECT_CREDIT(t->leaf, 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[1], t->a, t->leaf, 1), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, t_usage(t->a, t->root), nr);
+	KUNIT_EXPECT_EQ(test, t_counter(t->a, t->root).peak, nr);
+}
+
+/* Credit lies on the CPU that it was returned on, where the tests stay. */
+static int c_init(struct kunit *test)
+{
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	return t_init(test);
 }
 
 static struct kunit_case c_cases[] = {
@@ -321,15 +363,17 @@ static struct kunit_case c_cases[] = {
 	KUNIT_CASE(unregistered_resource_has_no_credit),
 	KUNIT_CASE(credit_goes_with_its_cgroup),
 	KUNIT_CASE(move_with_credit_at_both_ends),
+	KUNIT_CASE(charge_beyond_a_peak_closes_the_oldest_credit_first),
 	KUNIT_CASE(the_oldest_credit_makes_way),
 	KUNIT_CASE(credit_has_room_for_31_bits),
 	KUNIT_CASE(amount_is_known_on_every_cpu),
+	KUNIT_CASE(credit_on_every_cpu_takes_no_room),
 	{}
 };
 
 static struct kunit_suite c_suite = {
 	.name = "misc_cg_credit",
-	.init = t_init,
+	.init = c_init,
 	.exit = t_exit,
 	.test_cases = c_cases,
 };

@@ -391,7 +391,7 @@ static void h_compare(struct h_state *h)
 
 			if (!h->res[res])
 				continue;
-			view = misc_cg_view(h->res[res], h->node[n].cg);
+			view = misc_cg_view(h->res[res], h->node[n].cg, true);
 			c = &view.counter;
 			h_expect(h, view.capacity == h->capacity[res],
 				 "capacity");
