@@ -4,8 +4,9 @@
 #
 #   kunit.sh BASE VARIANT
 #
-#   uml            the kernel as a process, with KASAN; on four CPUs where UML can have them
-#   uml-i386       the same with 32 bits, where a counter takes two words
+#   uml            the kernel as a process, with KASAN, on one CPU
+#   uml-i386       the same with 32 bits, where a counter takes two words; on four CPUs where UML can have
+#                  them, which it cannot with KASAN
 #   uml-coverage   on one CPU and without checks; leaves gcov's report in build/BASE/coverage.json
 #   smp-i386       32 bits and four CPUs, in QEMU: here a counter that is read in two steps shows
 #
@@ -49,13 +50,10 @@ smp-*) need qemu-system-x86 ;;
 esac
 
 tree_prepare "$base" ours
-case $variant in
-uml | uml-i386)
-	if uml_has_smp; then
-		configs+=(kunit-smp)
-		arguments=(ncpus=4 seccomp=on)
-	fi ;;
-esac
+if [ "$variant" = uml-i386 ] && uml_has_smp; then
+	configs+=(kunit-smp)
+	arguments=(ncpus=4 seccomp=on)
+fi
 mkdir -p "$build/$base"
 obj=obj-kunit-$variant
 
