@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What a charge costs that takes the lock, in user space, with an x86 kernel's
- * instructions: misc.c, which MISC_C names, ours or with -DSTOCK stock's, and
- * an amount that is too much for credit.
+ * locked instructions: misc.c, which MISC_C names, ours or with -DSTOCK stock's.
+ * Either an amount that is too much for credit, or two cgroups by turns, which
+ * never hold anything at once, so that each finds its word closed.
  */
 #include "shim.h"
 
@@ -14,7 +15,6 @@
 
 #define CHUNKS	101
 #define PAIRS	2000
-#define AMOUNT	(1ULL << 32)
 
 static double now(void)
 {
@@ -31,43 +31,62 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+#ifdef STOCK
+#define res MISC_CG_RES_SEV
+#else
+static struct misc_cg_res *res;
+#endif
+
+static struct cgroup_subsys_state *make(struct cgroup_subsys_state *parent)
+{
+	struct cgroup_subsys_state *css = misc_cgrp_subsys.css_alloc(parent);
+
+	css->parent = parent;
+	return css;
+}
+
+static void measure(const char *what, int depth, u64 amount, struct misc_cg *a,
+		    struct misc_cg *b)
+{
+	struct misc_cg *cgs[] = { a, b };
+	double took[CHUNKS];
+	unsigned int i, j;
+
+	for (i = 0; i < CHUNKS; i++) {
+		took[i] = now();
+		for (j = 0; j < PAIRS; j++) {
+			struct misc_cg *cg = cgs[j % 2];
+
+			if (misc_cg_try_charge(res, cg, amount))
+				abort();
+			misc_cg_uncharge(res, cg, amount);
+		}
+		took[i] = (now() - took[i]) / PAIRS;
+	}
+	qsort(took, CHUNKS, sizeof(took[0]), compare);
+	printf("bench: %s %d 1 1 %.2f\n", what, depth, took[CHUNKS / 2]);
+}
+
 int main(void)
 {
 	static const int depths[] = { 1, 2, 3, 4, 5, 8, 16 };
-	struct cgroup_subsys_state *css = NULL, *parent;
-	int depth = 0;
-	unsigned int i, j, k;
+	struct cgroup_subsys_state *css[17];
+	unsigned int i;
 
-	for (i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
-		double took[CHUNKS];
-		struct misc_cg *cg;
-
-		for (; depth < depths[i]; depth++) {
-			parent = css;
-			css = misc_cgrp_subsys.css_alloc(parent);
-			css->parent = parent;
-		}
-		cg = css_misc(css);
 #ifdef STOCK
-#define res MISC_CG_RES_SEV
-		misc_cg_set_capacity(res, U64_MAX);
+	misc_cg_set_capacity(res, U64_MAX);
 #else
-		static struct misc_cg_res *res;
-
-		if (!res)
-			res = misc_cg_res_register("bench", U64_MAX);
+	res = misc_cg_res_register("bench", U64_MAX);
 #endif
-		for (j = 0; j < CHUNKS; j++) {
-			took[j] = now();
-			for (k = 0; k < PAIRS; k++) {
-				if (misc_cg_try_charge(res, cg, AMOUNT))
-					abort();
-				misc_cg_uncharge(res, cg, AMOUNT);
-			}
-			took[j] = (now() - took[j]) / PAIRS;
-		}
-		qsort(took, CHUNKS, sizeof(took[0]), compare);
-		printf("bench: pair_locked %d 1 1 %.2f\n", depth,
-		       took[CHUNKS / 2]);
-	}
+	css[1] = make(NULL);
+	for (i = 2; i < 17; i++)
+		css[i] = make(css[i - 1]);
+
+	/* First, as the others make peaks. */
+	for (i = 1; i < sizeof(depths) / sizeof(depths[0]); i++)
+		measure("pair_by_turns", depths[i], 1, css_misc(css[depths[i]]),
+			css_misc(make(css[depths[i] - 1])));
+	for (i = 0; i < sizeof(depths) / sizeof(depths[0]); i++)
+		measure("pair_locked", depths[i], 1ULL << 32,
+			css_misc(css[depths[i]]), css_misc(css[depths[i]]));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What misc.c, ours and stock's, takes from the kernel, so that it can be timed
- * in user space with the instructions that an x86 kernel has for it.  UML has
- * others for spinlocks and interrupts.  What is not timed does nothing.
+ * in user space with the locked instructions that an x86 kernel has for it.  UML
+ * has others for spinlocks and interrupts.  What is not timed does nothing.
  */
 #ifndef RIG_BENCH_SHIM_H
 #define RIG_BENCH_SHIM_H
@@ -129,7 +129,10 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock)
 	__atomic_store_n((char *)&lock->locked, 0, __ATOMIC_RELEASE);
 }
 
-/* Without cli, which user space may not; the flag is set again by popf. */
+/*
+ * Without cli and sti, which user space may not; popf, instead of the latter,
+ * takes longer.
+ */
 #define spin_lock_irqsave(lock, flags) do {				\
 	asm volatile("pushf; pop %0" : "=rm" (flags) : : "memory");	\
 	spin_lock_irq(lock);						\
@@ -145,7 +148,6 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock)
 #define alloc_percpu(type) ((type *)calloc(1, 64))
 #define free_percpu	free
 #define raw_cpu_ptr(p)	(p)
-#define this_cpu_ptr(p)	(p)
 
 #define GFP_KERNEL	0
 #define kzalloc(size, flags) calloc(1, ((size) + 63) & ~63UL)
@@ -155,23 +157,50 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock)
 
 struct list_head { struct list_head *next, *prev; };
 #define LIST_HEAD(name)	struct list_head name = { &name, &name }
+#define INIT_LIST_HEAD(head) (*(head) = (struct list_head){ head, head })
+#define list_empty(head) ((head)->next == (head))
+#define list_entry(p, type, member) container_of(p, type, member)
+#define list_first_entry(head, type, member) \
+	list_entry((head)->next, type, member)
 #define list_for_each_entry(p, head, member)				\
-	for (p = container_of((head)->next, typeof(*p), member);	\
+	for (p = list_entry((head)->next, typeof(*p), member);		\
 	     &p->member != (head);					\
-	     p = container_of(p->member.next, typeof(*p), member))
+	     p = list_entry(p->member.next, typeof(*p), member))
+#define list_for_each_entry_safe(p, n, head, member)			\
+	for (p = list_entry((head)->next, typeof(*p), member),		\
+	     n = list_entry(p->member.next, typeof(*p), member);	\
+	     &p->member != (head);					\
+	     p = n, n = list_entry(n->member.next, typeof(*n), member))
+
+static inline void list_add(struct list_head *new, struct list_head *head)
+{
+	new->next = head->next;
+	new->prev = head;
+	head->next->prev = new;
+	head->next = new;
+}
 
 static inline void list_add_tail(struct list_head *new, struct list_head *head)
 {
-	new->next = head;
-	new->prev = head->prev;
-	head->prev->next = new;
-	head->prev = new;
+	list_add(new, head->prev);
 }
 
 static inline void list_del(struct list_head *entry)
 {
 	entry->next->prev = entry->prev;
 	entry->prev->next = entry->next;
+}
+
+static inline void list_move(struct list_head *entry, struct list_head *head)
+{
+	list_del(entry);
+	list_add(entry, head);
+}
+
+static inline void list_move_tail(struct list_head *entry, struct list_head *head)
+{
+	list_del(entry);
+	list_add_tail(entry, head);
 }
 
 #define DEFINE_MUTEX(name) int name
