@@ -31,7 +31,7 @@ in_machine() {
 	shift 2
 	echo "run $tests in the test machine ... (logs: build/$base/ours-debug/$name)"
 	{
-		"$rig/machine.sh" --run "selftests $tests" --name "$name" "$@" "$kernel" "$out/test.cpio" ||
+		"$rig/machine.sh" --run "selftests $tests" --name "$name" --limit 1800 "$@" "$kernel" "$out/test.cpio" ||
 			printf '\nnot ok 0 the machine\n'
 	} | tee "$out/$name.ktap" | grep --line-buffered -E '^(# running|ok|not ok)'
 	"$rig/verdict.sh" "$base" "$out/$name.ktap" "$kernel/$name/kernel.log"

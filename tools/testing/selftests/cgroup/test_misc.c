@@ -1722,7 +1722,7 @@ static int write_at_random(struct tree *tree, const char *cgroup)
 	return KSFT_PASS;
 }
 
-TEST_F(misc, random_writes_by_a_delegatee)
+TEST_F_TIMEOUT(misc, random_writes_by_a_delegatee, 120)
 {
 	struct tree *t = &self->tree;
 
@@ -1863,7 +1863,7 @@ static pid_t keep_writing(const char *cgroup, const char *lines)
 		set_max(cgroup, lines);
 }
 
-TEST_F(misc, concurrent_writers_and_a_reader)
+TEST_F_TIMEOUT(misc, concurrent_writers_and_a_reader, 120)
 {
 	static const char * const lines[] = {
 		RES " 6148914691236517205\n" RES2 " 6148914691236517205\n",
