@@ -648,7 +648,8 @@ static int misc_cg_charge_to(struct misc_cg_charge *charge,
  * misc_cg_charge_release(), or until it is moved to another charge.  It stays
  * with the cgroup when the task moves on or dies.
  *
- * Context: Process context.  Does not sleep, allocates nothing.
+ * Context: Process context, otherwise as misc_cg_charge_release(), and not under
+ * waitqueue locks, as a refusal wakes pollers.  Allocates nothing.
  * Return: 0, or an error with @charge left empty: -EBUSY if the max of the
  * cgroup or of an ancestor refuses; -ENOSPC if the host's capacity does;
  * -ENODEV if @res is not registered; -EINVAL if @amount is 0.  -EINVAL, with a
@@ -746,7 +747,8 @@ static int misc_cg_charge_move_to(struct misc_cg_charge *to,
  * matter, nor does the host's capacity.  It works as well when the source
  * cgroup has been removed or the resource unregistered.
  *
- * Context: Process context.  Does not sleep, allocates nothing.
+ * Context: Process context, otherwise as misc_cg_charge_release(), and not under
+ * waitqueue locks, as a refusal wakes pollers.  Allocates nothing.
  * Return: 0 and @from is empty; -EBUSY if the max of a level that would gain
  * refuses, and both charges are as before; -EINVAL, with a warning, if @to is
  * not empty.
