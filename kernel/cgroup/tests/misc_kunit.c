@@ -1011,7 +1011,7 @@ static void everything_works_in_an_interrupt(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
 	struct t_interrupt irq = {
-		.work = IRQ_WORK_INIT_HARD(t_interrupt),
+		.work = IRQ_WORK_INIT(t_interrupt),
 		.t = t,
 	};
 
