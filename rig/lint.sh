@@ -72,7 +72,28 @@ objects() {
 semantic_patches() {
 	rm -f "$obj/coccicheck.log"
 	DEBUG_FILE=$obj/coccicheck.log kmake coccicheck MODE=report M="$home/overlay" |
-		{ grep -vE '^$|^Please check for false positives|^When using "patch" mode' || true; }
+		{ grep -vE '^$|^Please check for false positives|^When using "patch" mode' || true; } |
+		not_before_us "$home/overlay"
+}
+
+# not_before_us FOLDER: only the warnings about lines of ours, or, where there is something in quotes, about
+# what is not in the pristine file either: the manual's are mostly names of pages in folders not built here.
+not_before_us() {
+	local warning file line name
+	while IFS= read -r warning; do
+		IFS=: read -r file line _ <<<"${warning#"$1"/}"
+		name=$(sed -n "s/.*'\\(.*\\)'.*/\\1/p" <<<"$warning")
+		if [ -n "$name" ]; then
+			grep -qsF -e "$name" "$home/source/$file" || echo "$warning"
+		elif our_lines "$file" "$1/$file" | grep -qx "$line"; then
+			echo "$warning"
+		fi
+	done
+}
+
+our_lines() {
+	diff --new-file --unchanged-line-format= --old-line-format= --new-line-format='%dn
+' "$home/source/$1" "$2" || true
 }
 
 kernel_doc() {
@@ -116,19 +137,7 @@ manual() {
 	readarray -t pages < <(in_overlay 'Documentation/*.rst')
 	(cd "$tree" && touch "${pages[@]}")
 	kmake htmldocs SPHINXDIRS="$(printf '%s\n' "${pages[@]}" | cut -d / -f 2 | sort -u | xargs)" 2>&1 |
-		{ grep -F -f <(in_overlay '*') || true; } | not_before_us
-}
-
-# Without the warnings about what the page says in the pristine kernel, too: mostly names of pages in
-# folders that are not built here. A warning has such a name in quotes, or means the line.
-not_before_us() {
-	local warning file line name
-	while IFS= read -r warning; do
-		IFS=: read -r file line _ <<<"${warning#"$tree"/}"
-		name=$(sed -n "s/.*'\(.*\)'.*/\1/p" <<<"$warning")
-		[ -n "$name" ] || name=$(sed -n "${line}p" "$tree/$file")
-		[ -n "$name" ] && grep -qsF -e "$name" "$home/source/$file" || echo "$warning"
-	done
+		{ grep -F -f <(in_overlay '*') || true; } | not_before_us "$tree"
 }
 
 # What the manual tells an operator to type is what the clients' scripts run.
