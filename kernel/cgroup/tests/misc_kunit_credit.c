@@ -84,6 +84,18 @@ static void credit_takes_no_room(struct kunit *test)
 	EXPECT_LOCAL_MAX_EVENTS("0 1 0 0 0");
 }
 
+static void limit_that_credit_fits_below_leaves_it(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	c_leave(test, t->leaf, 10);
+	SET_MAX(t->top, "kunit_a 10");
+	misc_cg_res_set_capacity(t->a, 10);
+	EXPECT_CREDIT(t->leaf, 10);
+	SET_MAX(t->top, "kunit_a 9");
+	EXPECT_CREDIT(t->leaf, 0);
+}
+
 /* Which level is to blame is decided on what is used, here and below. */
 static void refusal_is_by_the_lowest_level_whose_usage_is_too_high(struct kunit *test)
 {
@@ -357,6 +369,7 @@ static struct kunit_case c_cases[] = {
 	KUNIT_CASE(credit_is_no_usage),
 	KUNIT_CASE(credit_makes_no_peak),
 	KUNIT_CASE(credit_takes_no_room),
+	KUNIT_CASE(limit_that_credit_fits_below_leaves_it),
 	KUNIT_CASE(refusal_is_by_the_lowest_level_whose_usage_is_too_high),
 	KUNIT_CASE(max_lowered_over_credit_holds),
 	KUNIT_CASE(capacity_lowered_over_credit_holds),
