@@ -65,7 +65,7 @@ cp -r "$out/selftests" "$out/test/tests"
 "$rig/initrd.sh" "$out/test.cpio" "$out/test"
 # The faults come first: they load kvm_amd themselves.
 count in_machine selftests "faults $(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")leaks" \
-	--append "kvm=later kunit.enable=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000"
+	--append "kvm=later kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000"
 echo "KUnit, while that machine booted ..."
 count kunit_at_boot selftests
 count in_machine no-platform kvm:sev_misc_cg_test --no-platform
