@@ -34,6 +34,8 @@
 #include <trace/events/lock.h>
 #include <trace/events/printk.h>
 
+#include "../cgroup-internal.h"
+
 /* What stands in for a cgroup of the core. */
 struct t_cgroup {
 	struct list_head node;
@@ -1259,8 +1261,32 @@ static bool t_woken(struct cgroup_file *cfile)
 	return woken;
 }
 
+/* One that the core has set up, whatever that takes, to be copied. */
+static struct cgroup_file t_cgroup_file(struct kunit *test)
+{
+	struct kernfs_node *root = cgrp_dfl_root.cgrp.kn, *dir;
+	struct cgroup_file cfile;
+	int ret;
+
+	/* The core breaks the protection that mkdir and rmdir come with. */
+	kernfs_unbreak_active_protection(root);
+	ret = cgroup_mkdir(root, "kunit_misc", 0755);
+	kernfs_break_active_protection(root);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+
+	dir = kernfs_find_and_get(root, "kunit_misc");
+	KUNIT_ASSERT_NOT_NULL(test, dir);
+	cfile = ((struct cgroup *)dir->priv)->events_file;
+	kernfs_unbreak_active_protection(dir);
+	KUNIT_EXPECT_EQ(test, cgroup_rmdir(dir), 0);
+	kernfs_break_active_protection(dir);
+	kernfs_put(dir);
+	return cfile;
+}
+
 static void refusal_wakes_the_pollers_of_both_events_files(struct kunit *test)
 {
+	struct cgroup_file cfile = t_cgroup_file(test);
 	struct t_fixture *t = test->priv;
 	struct misc_cg *cgs[] = { t->top, t->left, t->leaf, t->right };
 	int i;
@@ -1269,6 +1295,8 @@ static void refusal_wakes_the_pollers_of_both_events_files(struct kunit *test)
 	if (time_in_range(jiffies, 0ul, (unsigned long)HZ))
 		kunit_skip(test, "jiffies are about to wrap");
 	for (i = 0; i < ARRAY_SIZE(cgs); i++) {
+		cgs[i]->events_file = cfile;
+		cgs[i]->events_local_file = cfile;
 		cgs[i]->events_file.kn = t_file(cgs[i], "misc.events");
 		cgs[i]->events_local_file.kn =
 			t_file(cgs[i], "misc.events.local");
