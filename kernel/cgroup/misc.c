@@ -87,6 +87,9 @@ struct misc_cg {
 	DECLARE_BITMAP(logged, MISC_CG_RES_MAX);
 	struct cgroup_file events_file;
 	struct cgroup_file events_local_file;
+	/* Words for the resources that there were before it, in one piece. */
+	atomic64_t __percpu *words;
+	unsigned int nr_words;
 	struct misc_cg_counter *counters[MISC_CG_RES_MAX];
 };
 
@@ -778,7 +781,8 @@ static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
 	if (!counter)
 		return -ENOMEM;
 
-	counter->words = alloc_percpu(atomic64_t);
+	counter->words = i < cg->nr_words ? cg->words + i :
+					    alloc_percpu(atomic64_t);
 	counter->parent = cg->parent ? cg->parent->counters[i] : NULL;
 	counter->cg = cg;
 	counter->max = MISC_CG_UNLIMITED;
@@ -789,7 +793,7 @@ static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
 
 static void misc_cg_counter_free(struct misc_cg *cg, unsigned int i)
 {
-	if (cg->counters[i])
+	if (cg->counters[i] && i >= cg->nr_words)
 		free_percpu(cg->counters[i]->words);
 	kfree(cg->counters[i]);
 	cg->counters[i] = NULL;
@@ -801,6 +805,7 @@ static void misc_cg_free(struct misc_cg *cg)
 
 	for (i = 0; i < MISC_CG_RES_MAX; i++)
 		misc_cg_counter_free(cg, i);
+	free_percpu(cg->words);
 	kfree(cg);
 }
 
@@ -820,6 +825,12 @@ misc_cg_css_alloc(struct cgroup_subsys_state *parent)
 	}
 
 	mutex_lock(&misc_cg_mutex);
+	cg->nr_words = misc_cg_nr_resources;
+	if (cg->nr_words) {
+		cg->words = __alloc_percpu(cg->nr_words * sizeof(*cg->words),
+					   __alignof__(*cg->words));
+		ret = cg->words ? 0 : -ENOMEM;
+	}
 	for (i = 0; i < misc_cg_nr_resources && !ret; i++)
 		ret = misc_cg_counter_alloc(cg, i);
 	if (!ret)

@@ -145,7 +145,8 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock)
 
 /* One CPU */
 #define nr_cpu_ids	1U
-#define alloc_percpu(type) ((type *)calloc(1, 64))
+#define __alloc_percpu(size, align) kzalloc(size, GFP_KERNEL)
+#define alloc_percpu(type) kzalloc(sizeof(type), GFP_KERNEL)
 #define free_percpu	free
 #define raw_cpu_ptr(p)	(p)
 
