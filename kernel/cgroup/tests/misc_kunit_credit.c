@@ -358,6 +358,30 @@ static void credit_on_every_cpu_takes_no_room(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t_counter(t->a, t->root).peak, nr);
 }
 
+/* What there is when a cgroup is made has its words in one piece. */
+static void words_of_a_later_resource_are_its_own(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_res *res;
+	unsigned long pages = 0;
+	int i;
+
+	/* If they were not freed, they would be pages in the end. */
+	for (i = 0; i < 3000; i++) {
+		res = t_register(test, "kunit_new", 1);
+		KUNIT_ASSERT_EQ(test, misc_cg_index(res), t->leaf->nr_words);
+		KUNIT_ASSERT_PTR_NE(test,
+				    t->leaf->counters[t->leaf->nr_words]->words,
+				    t->leaf->words + t->leaf->nr_words);
+		misc_cg_res_unregister(res);
+		t_forget_names(t->nr_names);
+		if (i == 100)
+			pages = pcpu_nr_pages();
+	}
+	KUNIT_EXPECT_LE(test, pcpu_nr_pages(),
+			pages + 8 * num_possible_cpus());
+}
+
 /* Credit lies on the CPU that it was returned on, where the tests stay. */
 static int c_init(struct kunit *test)
 {
@@ -381,6 +405,7 @@ static struct kunit_case c_cases[] = {
 	KUNIT_CASE(credit_has_room_for_31_bits),
 	KUNIT_CASE(amount_is_known_on_every_cpu),
 	KUNIT_CASE(credit_on_every_cpu_takes_no_room),
+	KUNIT_CASE(words_of_a_later_resource_are_its_own),
 	{}
 };
 
