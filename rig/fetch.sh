@@ -5,6 +5,7 @@
 #   fetch.sh linux BASE      $cache/BASE/source, the pristine kernel tree; for the base "ksrc" a copy of
 #                            the user's own
 #   fetch.sh qemu            $cache/qemu/source, QEMU as Debian patched it
+#   fetch.sh sparse          $cache/sparse/source, the newest: older ones do not read the newer kernels
 #   fetch.sh busybox         $cache/busybox/bin/busybox, static; installing it could remove another
 #
 # What is in place under its final name is whole: everything is made beside it and renamed.
@@ -106,21 +107,21 @@ copy_user_tree() {
 	find . | sort | comm -23 "$home/before" - | sed 's/^\.//' >>"$products"
 }
 
-qemu() {
-	local tmp=$cache/qemu/tmp.$$
-	[ -d "$cache/qemu/source" ] && return
+debian_source() {
+	local suite=$1 name=$2 tmp=$cache/$2/tmp.$$
+	[ -d "$cache/$name/source" ] && return
 	need dpkg-dev debian-archive-keyring
 	room_for 6
-	exclusive fetch-qemu
-	[ -d "$cache/qemu/source" ] && return
-	rm -rf "$cache/qemu"/tmp.*
+	exclusive "fetch-$name"
+	[ -d "$cache/$name/source" ] && return
+	rm -rf "$cache/$name"/tmp.*
 	mkdir -p "$tmp"
 	cd "$tmp"
-	step "read the package lists of bookworm" apt-bookworm apt_suite bookworm apt-get update
-	step "fetch QEMU's source" fetch-qemu apt_suite bookworm apt-get --download-only source qemu
-	step "unpack QEMU's source" unpack-qemu dpkg-source --extract ./*.dsc source
+	step "read the package lists of $suite" "apt-$suite" apt_suite "$suite" apt-get update
+	step "fetch $name's source" "fetch-$name" apt_suite "$suite" apt-get --download-only source "$name"
+	step "unpack $name's source" "unpack-$name" dpkg-source --extract ./*.dsc source
 	sync -f source
-	mv source "$cache/qemu/source"
+	mv source "$cache/$name/source"
 	rm -rf "$tmp"
 }
 
@@ -141,7 +142,8 @@ busybox() {
 
 case ${1-} in
 linux) linux "$2" ;;
-qemu) qemu ;;
+qemu) debian_source bookworm qemu ;;
+sparse) debian_source sid sparse ;;
 busybox) busybox ;;
-*) die "usage: fetch.sh linux BASE | qemu | busybox" ;;
+*) die "usage: fetch.sh linux BASE | qemu | sparse | busybox" ;;
 esac
