@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # Plots of results.tsv; "threads" is the highest number of threads in it.
-set terminal svg size 720,420 font "sans,13" background "white"
+set terminal svg size 720,480 font "sans,13" background "white"
 set datafile separator "\t"
-set xlabel "depth of the cgroup, the root is 1"
+set xlabel "depth of the cgroup, the root is 1" offset 0,0.4
 set xtics (1, 2, 3, 4, 5, 8, 16)
 set xrange [0.5:16.5]
 set grid ytics
-set key left top
+set key bmargin center maxrows 3 Left reverse
 row(case, n) = sprintf("< awk -F '\t' '$1 == \"%s\" && $3 == %d' results.tsv", case, n)
 
 set output "pair.svg"
