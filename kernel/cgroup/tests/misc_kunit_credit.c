@@ -49,8 +49,11 @@ static void credit_is_no_usage(struct kunit *test)
 	misc_cg_uncharge(t->a, t->leaf, 3);
 	EXPECT_CREDIT(t->leaf, 4);
 	EXPECT_USAGE("6 6 6 6 0");
+	misc_cg_uncharge(t->a, t->leaf, 2);
+	EXPECT_CREDIT(t->leaf, 6);
+	EXPECT_USAGE("4 4 4 4 0");
 	/* To read is not to take. */
-	EXPECT_CREDIT(t->leaf, 4);
+	EXPECT_CREDIT(t->leaf, 6);
 	EXPECT_PEAK("10 10 10 10 0");
 }
 
@@ -256,6 +259,7 @@ static void the_oldest_credit_makes_way(struct kunit *test)
 	unsigned int i, nr = misc_cg_open_max() + 10;
 	struct t_cgroup *tc;
 
+	KUNIT_EXPECT_EQ(test, misc_cg_open_max(), 64 + nr_cpu_ids);
 	misc_cg_res_set_capacity(t->a, 10 * nr);
 	for (i = 0; i < nr; i++)
 		KUNIT_EXPECT_EQ(test, 0,
@@ -286,6 +290,11 @@ static void credit_has_room_for_31_bits(struct kunit *test)
 	c_leave(test, t->leaf, U64_MAX);
 	EXPECT_CREDIT(t->leaf, 0);
 
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, max - 1), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->leaf, 1), 0);
+	misc_cg_charge_release(&c[0]);
+	misc_cg_charge_release(&c[1]);
+	EXPECT_CREDIT(t->leaf, max);
 	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, max), 0);
 	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->leaf, 1), 0);
 	KUNIT_EXPECT_EQ(test, t_charge(&c[2], t->a, t->leaf, 1ULL << 32), 0);
@@ -367,14 +376,32 @@ static void words_of_a_later_resource_are_its_own(struct kunit *test)
 	int i;
 
 	/* If they were not freed, they would be pages in the end. */
-	for (i = 0; i < 3000; i++) {
+	for (i = 0; i < 5000; i++) {
 		res = t_register(test, "kunit_new", 1);
 		KUNIT_ASSERT_EQ(test, misc_cg_index(res), t->leaf->nr_words);
-		KUNIT_ASSERT_PTR_NE(test,
-				    t->leaf->counters[t->leaf->nr_words]->words,
-				    t->leaf->words + t->leaf->nr_words);
+		KUNIT_ASSERT_TRUE(test,
+				  t->leaf->counters[t->leaf->nr_words]->words !=
+				  t->leaf->words + t->leaf->nr_words);
 		misc_cg_res_unregister(res);
 		t_forget_names(t->nr_names);
+		if (i == 100)
+			pages = pcpu_nr_pages();
+	}
+	KUNIT_EXPECT_LE(test, pcpu_nr_pages(),
+			pages + 8 * num_possible_cpus());
+}
+
+static void words_go_with_their_cgroup(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct cgroup_subsys_state *css;
+	unsigned long pages = 0;
+	int i;
+
+	for (i = 0; i < 5000; i++) {
+		css = misc_cgrp_subsys.css_alloc(&t->leaf->css);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
+		misc_cgrp_subsys.css_free(css);
 		if (i == 100)
 			pages = pcpu_nr_pages();
 	}
@@ -406,6 +433,7 @@ static struct kunit_case c_cases[] = {
 	KUNIT_CASE(amount_is_known_on_every_cpu),
 	KUNIT_CASE(credit_on_every_cpu_takes_no_room),
 	KUNIT_CASE(words_of_a_later_resource_are_its_own),
+	KUNIT_CASE(words_go_with_their_cgroup),
 	{}
 };
 
