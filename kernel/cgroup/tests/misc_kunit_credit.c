@@ -237,6 +237,28 @@ static void move_with_credit_at_both_ends(struct kunit *test)
 	EXPECT_USAGE("13 13 9 9 4");
 }
 
+/* Neither where the charge comes from nor above. */
+static void move_closes_credit_only_below_where_it_gains(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	struct misc_cg_charge *c = t->c;
+	int i;
+
+	SET_MAX(t->top, "kunit_a 20");
+	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, 5), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->left, 10), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[2], t->a, t->right, 3), 0);
+	KUNIT_EXPECT_EQ(test, t_charge(&c[3], t->a, t->leaf, 2), 0);
+	for (i = 1; i <= 3; i++)
+		misc_cg_charge_release(&c[i]);
+
+	KUNIT_EXPECT_EQ(test, t_move(&c[4], &c[0], t->right), 0);
+	EXPECT_CREDIT(t->left, 10);
+	EXPECT_CREDIT(t->right, 0);
+	EXPECT_CREDIT(t->leaf, 2);
+	EXPECT_USAGE("5 5 0 0 5");
+}
+
 static void charge_beyond_a_peak_closes_the_oldest_credit_first(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
@@ -427,6 +449,7 @@ static struct kunit_case c_cases[] = {
 	KUNIT_CASE(unregistered_resource_has_no_credit),
 	KUNIT_CASE(credit_goes_with_its_cgroup),
 	KUNIT_CASE(move_with_credit_at_both_ends),
+	KUNIT_CASE(move_closes_credit_only_below_where_it_gains),
 	KUNIT_CASE(charge_beyond_a_peak_closes_the_oldest_credit_first),
 	KUNIT_CASE(the_oldest_credit_makes_way),
 	KUNIT_CASE(credit_has_room_for_31_bits),
