@@ -7,7 +7,8 @@
  * amounts and limits are multiples of K: a number that was read in two halves,
  * or between two additions that belong together, does not look like that.  A
  * large K has upper and lower half equal and is too much for credit, so that
- * the lock is taken every time; a small one leaves credit everywhere.
+ * the lock is taken every time; a small one leaves credit everywhere; and 1
+ * can be taken from whatever looks like credit.
  *
  * Only this suite may run while others use the controller.
  */
@@ -21,12 +22,13 @@ static u64 k_unit;
 static unsigned int k_ms = 300;
 module_param_named(kunit_ms, k_ms, uint, 0644);
 
-static const u64 k_units[] = { 7 * ((1ULL << 32) + 1), 7 };
+static const u64 k_units[] = { 7 * ((1ULL << 32) + 1), 7, 1 };
 
 static void k_unit_desc(const u64 *unit, char *desc)
 {
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s",
-		 *unit > MISC_CG_WORD_MAX ? "too much for credit" : "with credit");
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%s, %llu at least",
+		 *unit > MISC_CG_WORD_MAX ? "too much for credit" : "with credit",
+		 *unit);
 }
 
 KUNIT_ARRAY_PARAM(k_units, k_units, k_unit_desc);
