@@ -1989,7 +1989,9 @@ static void new_name_without_memory_leaves_nothing_behind(struct kunit *test)
 	struct misc_cg *cg;
 	int nth, failed = 0;
 
+	t_frees_on(test);
 	for (nth = 1; ; nth++) {
+		t->frees.nr = 0;
 		t_fail_nth(test, nth);
 		res = misc_cg_res_register("kunit_new", 10);
 		if (!t_failed_nth(test))
@@ -2000,6 +2002,8 @@ static void new_name_without_memory_leaves_nothing_behind(struct kunit *test)
 			t_forget_names(t->nr_names);
 			continue;
 		}
+		/* All that came before the one that failed. */
+		KUNIT_EXPECT_EQ(test, t->frees.nr, failed);
 		failed++;
 		KUNIT_ASSERT_PTR_EQ(test, res, ERR_PTR(-ENOMEM));
 		KUNIT_EXPECT_EQ(test, misc_cg_nr_resources, t->nr_names);

@@ -57,6 +57,18 @@ static void credit_is_no_usage(struct kunit *test)
 	EXPECT_PEAK("10 10 10 10 0");
 }
 
+/* No more than that is asked for, so that nothing has to be looked for. */
+static void return_of_what_the_counter_knows_leaves_credit(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 5), 0);
+	c_leave(test, t->leaf, 3);
+	misc_cg_uncharge(t->a, t->leaf, 5);
+	EXPECT_CREDIT(t->leaf, 8);
+	EXPECT_USAGE("0 0 0 0 0");
+}
+
 static void credit_makes_no_peak(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
@@ -440,6 +452,7 @@ static int c_init(struct kunit *test)
 
 static struct kunit_case c_cases[] = {
 	KUNIT_CASE(credit_is_no_usage),
+	KUNIT_CASE(return_of_what_the_counter_knows_leaves_credit),
 	KUNIT_CASE(credit_makes_no_peak),
 	KUNIT_CASE(credit_takes_no_room),
 	KUNIT_CASE(limit_that_credit_fits_below_leaves_it),
