@@ -449,7 +449,7 @@ static void t_frees_probe(void *data, unsigned long where, const void *what)
 	struct t_frees *frees = data;
 
 	/* Other tasks must not even add 0. */
-	if (what && current == frees->by)
+	if (what && in_task() && current == frees->by)
 		frees->nr++;
 }
 
