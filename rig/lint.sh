@@ -58,9 +58,7 @@ size() {
 
 prepare() {
 	mkdir -p "$obj"
-	# The test machine is no TDX host.
-	printf 'CONFIG_%s=y\n' KVM_INTEL X86_MCE CMA INTEL_TDX_HOST KVM_INTEL_TDX |
-		cat "$rig/kernel/run.config" "$rig/kernel/kunit.config" - >"$obj/fragments"
+	cat "$rig"/kernel/{run,kunit,tdx}.config >"$obj/fragments"
 	kmake KCONFIG_CONFIG=.config.new KCONFIG_ALLCONFIG="$obj/fragments" allnoconfig
 	cmp -s "$obj/.config.new" "$obj/.config" || cp "$obj/.config.new" "$obj/.config"
 	kmake prepare modules_prepare
@@ -69,7 +67,7 @@ prepare() {
 # Warnings come with the compilation only.
 objects() {
 	local objects
-	readarray -t objects < <(in_overlay '*.c' | grep -vE '^tools/|/misc_kunit[^/]*$' | sed 's/c$/o/')
+	readarray -t objects < <(in_overlay '*.c' | compiled_objects)
 	(cd "$obj" && rm -f "${objects[@]}")
 	kmake W=1 C=2 "${objects[@]}"
 }

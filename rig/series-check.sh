@@ -7,7 +7,7 @@
 #
 #   small configurations   CGROUP_MISC=y and =n, each with KVM_AMD=y and =m; UML with 64 and with 32 bits
 #   big configurations     defconfig, with KVM added, and allmodconfig, with gcc and with clang: the
-#                          folders that the series has files in
+#                          objects of the files that the series has brought or changed so far
 #
 # At the end KUnit runs on what UML has been built, and KVM without the controller. The repository, with
 # the base as its first commit, and all objects stay in the cache: a second run builds what differs.
@@ -94,21 +94,8 @@ build() {
 	return "$rc"
 }
 
-# What make can be asked for to build the files that the series has brought or changed so far: the
-# folder whose Makefile knows the file; of a folder as large as lib/, the file.
-targets() {
-	local f dir
-	in_tree diff --name-only base -- '*.[ch]' ':!include' ':!tools' | while read -r f; do
-		dir=${f%/*}
-		while [ ! -f "$tree/$dir/Makefile" ]; do
-			dir=${dir%/*}
-		done
-		[[ $dir = */* ]] && echo "$dir/" || echo "${f%c}o"
-	done | sort -u
-}
-
 after_patch() {
-	local misc kvm compiler targets
+	local misc kvm compiler objects
 	for misc in y n; do
 		for kvm in y m; do
 			build "misc-$misc-kvm-$kvm" allnoconfig "$rig/kernel/run.config" \
@@ -117,10 +104,10 @@ after_patch() {
 	done
 	build uml allnoconfig "$rig/kernel/kunit.config" -- linux
 	build uml-i386 allnoconfig "$rig/kernel/kunit.config" "$rig/kernel/kunit-uml-i386.config" -- linux
-	readarray -t targets < <(targets)
+	readarray -t objects < <(in_tree diff --name-only base | compiled_objects)
 	for compiler in gcc clang; do
-		build "defconfig-$compiler" defconfig "$rig/kernel/run.config" -- "${targets[@]}"
-		build "allmodconfig-$compiler" allmodconfig -- "${targets[@]}"
+		build "defconfig-$compiler" defconfig "$rig"/kernel/{run,tdx}.config -- "${objects[@]}"
+		build "allmodconfig-$compiler" allmodconfig -- "${objects[@]}"
 	done
 }
 
