@@ -11,7 +11,8 @@
  * one cgroup and to those of all its ancestors, or to none: one spinlock per
  * resource guards all its counters, which makes check and addition one step,
  * and any set of numbers read under it a state that the tree really was in.
- * Most charges take *credit* instead, without the lock; see there.
+ * Most charges take *credit* instead, without the lock, and whoever wants such
+ * a state has it closed first; see there.
  *
  * Lock order: cgroup_mutex, misc_cg_mutex, a resource's lock.
  */
@@ -24,6 +25,7 @@
 #include <linux/list.h>
 #include <linux/misc_cgroup.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
 #include <linux/percpu.h>
 #include <linux/ratelimit.h>
 #include <linux/seq_file.h>
@@ -38,7 +40,7 @@
 #define MISC_CG_NAME_LEN	32
 #define MISC_CG_UNLIMITED	U64_MAX
 
-/* A word of credit that is open, and what it is credit of. */
+/* An open word, and what it is credit of; on the list of spare ones, nothing. */
 struct misc_cg_open_word {
 	struct list_head node;
 	struct misc_cg_counter *counter;
@@ -57,7 +59,7 @@ struct misc_cg_res {
 	spinlock_t lock;
 	bool registered;
 	u64 capacity;		/* 0 while not registered */
-	struct list_head open_words;	/* since when, oldest first */
+	struct list_head open_words;	/* in the order they were opened */
 	struct list_head spare;		/* for words to be opened */
 } ____cacheline_aligned_in_smp;
 
@@ -79,8 +81,6 @@ struct misc_cg_counter {
 
 struct misc_cg {
 	struct cgroup_subsys_state css;
-	/* As css.parent, which is not there yet when a resource may look. */
-	struct misc_cg *parent;
 	unsigned int level;	/* 0 is the root */
 	struct list_head node;
 	/* Resources of which the log has a refusal; atomic. */
@@ -91,6 +91,11 @@ struct misc_cg {
 	atomic64_t __percpu *words;
 	unsigned int nr_words;
 	struct misc_cg_counter *counters[MISC_CG_RES_MAX];
+	/*
+	 * By level; the last one is itself.  css.parent is not there yet when a
+	 * resource may look.
+	 */
+	struct misc_cg *ancestors[];
 };
 
 /* Guards the arrival of resources, and of cgroups on the list. */
@@ -100,7 +105,7 @@ static struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
 static unsigned int misc_cg_nr_resources;
 /* All cgroups that have counters, parents before children. */
 static LIST_HEAD(misc_cg_list);
-static struct misc_cg misc_cg_root;
+static struct misc_cg misc_cg_root = { .ancestors = { &misc_cg_root } };
 
 static struct misc_cg_res *misc_cg_res_end(void)
 {
@@ -142,12 +147,14 @@ static struct misc_cg_res *misc_cg_res_find(const char *name)
  *
  * What is uncharged stays in the tree as credit of the cgroup, in a word of the
  * CPU that it was uncharged on, and the next charge there takes it with one
- * compare-and-exchange, however deep the cgroup is.  A word is open or closed.
- * Only with the lock held is one opened or closed, and is what does not fit
- * in; what is open changes without it.  These hold all the time:
+ * compare-and-exchange, however deep the cgroup is.  A word is opened and
+ * closed with the lock held; while it is open it changes without.  Charges that
+ * find no credit and returns that do not fit in take the lock.  These hold all
+ * the time:
  *
  * - The usage of a counter, less the credit in open words there and below, is
- *   the sum of all charges: what everybody calls usage.
+ *   the sum of all charges: what everybody calls usage.  A reader has some of
+ *   that credit in its own hands while it holds the lock.
  * - A word is open only while, from its cgroup up to the root, no usage is
  *   above the limit.  Whoever takes credit asks nobody: it fits already.
  * - No usage, credit included, is above the peak; and every peak was reached.
@@ -163,8 +170,10 @@ static struct misc_cg_res *misc_cg_res_find(const char *name)
  * together are at most MISC_CG_WORD_MAX, so neither runs into the other.
  *
  * Nothing else is reached without the lock, and who finds a word as it was
- * before it was closed and opened again may as well use it: there is nothing
- * to order but the word itself.
+ * before it was closed and opened again may as well use it.  An exchange is a
+ * full barrier, and a word that is only written to, with the lock held, is
+ * written with release: whoever charges what somebody has uncharged comes after
+ * all that was done before.
  */
 #define MISC_CG_OPEN		BIT_ULL(63)
 #define MISC_CG_BY_AMOUNT	32	/* shift */
@@ -239,12 +248,14 @@ static void misc_cg_sub(struct misc_cg_res *res, struct misc_cg_counter *counter
 		counter->usage -= amount;
 }
 
+/* In one step: what others pay must not depend on how deep a tenant nests. */
 static bool misc_cg_is_below(struct misc_cg_counter *counter,
 			     struct misc_cg_counter *top)
 {
-	while (counter->cg->level > top->cg->level)
-		counter = counter->parent;
-	return counter == top;
+	struct misc_cg *cg = counter->cg;
+	unsigned int level = top->cg->level;
+
+	return cg->level >= level && cg->ancestors[level] == top->cg;
 }
 
 /*
@@ -307,7 +318,6 @@ static bool misc_cg_open(struct misc_cg_res *res,
 	open->counter = counter;
 	open->word = word;
 	list_move_tail(&open->node, &res->open_words);
-	/* As with misc_cg_give(), who takes the credit comes after this. */
 	atomic64_set_release(word, MISC_CG_OPEN | amount);
 	return true;
 }
@@ -553,6 +563,7 @@ static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
 					     struct misc_cg *cg, u64 amount,
 					     bool by_amount)
 {
+	struct misc_cg_open_word *open, *next;
 	struct misc_cg_counter *counter;
 	unsigned long flags;
 	u64 charged = amount;
@@ -562,9 +573,12 @@ static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
 	counter = misc_cg_counter(res, cg);
 	word = misc_cg_word(res, cg);
 	if (by_amount) {
-		/* The words of other CPUs may have the rest. */
+		/* The words of its CPUs may have the rest. */
 		if (amount > counter->charged_by_amount)
-			misc_cg_close_below(res, counter);
+			list_for_each_entry_safe(open, next, &res->open_words,
+						 node)
+				if (open->counter == counter)
+					misc_cg_close(res, open);
 		charged = counter->charged_by_amount;
 		if (amount <= charged)
 			counter->charged_by_amount -= amount;
@@ -783,7 +797,8 @@ static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
 
 	counter->words = i < cg->nr_words ? cg->words + i :
 					    alloc_percpu(atomic64_t);
-	counter->parent = cg->parent ? cg->parent->counters[i] : NULL;
+	if (cg->level)
+		counter->parent = cg->ancestors[cg->level - 1]->counters[i];
 	counter->cg = cg;
 	counter->max = MISC_CG_UNLIMITED;
 	cg->counters[i] = counter;
@@ -812,16 +827,21 @@ static void misc_cg_free(struct misc_cg *cg)
 static struct cgroup_subsys_state *
 misc_cg_css_alloc(struct cgroup_subsys_state *parent)
 {
-	struct misc_cg *cg = parent ? kzalloc(sizeof(*cg), GFP_KERNEL) :
-				      &misc_cg_root;
+	struct misc_cg *cg = &misc_cg_root;
 	unsigned int i;
 	int ret = 0;
 
-	if (!cg)
-		return ERR_PTR(-ENOMEM);
 	if (parent) {
-		cg->parent = css_misc(parent);
-		cg->level = cg->parent->level + 1;
+		struct misc_cg *up = css_misc(parent);
+
+		cg = kzalloc(struct_size(cg, ancestors, up->level + 2),
+			     GFP_KERNEL);
+		if (!cg)
+			return ERR_PTR(-ENOMEM);
+		cg->level = up->level + 1;
+		memcpy(cg->ancestors, up->ancestors,
+		       flex_array_size(up, ancestors, cg->level));
+		cg->ancestors[cg->level] = cg;
 	}
 
 	mutex_lock(&misc_cg_mutex);

@@ -153,6 +153,8 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock)
 #define GFP_KERNEL	0
 #define kzalloc(size, flags) calloc(1, ((size) + 63) & ~63UL)
 #define kzalloc_obj(x)	kzalloc(sizeof(x), GFP_KERNEL)
+#define struct_size(p, member, n) (sizeof(*(p)) + flex_array_size(p, member, n))
+#define flex_array_size(p, member, n) ((n) * sizeof(*(p)->member))
 #define kcalloc(n, size, flags) calloc(n, size)
 #define kfree		free
 

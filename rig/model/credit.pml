@@ -312,8 +312,12 @@ inline charge(w, amount, is_by_amount)
 	:: done -> refused = END
 	:: else ->
 		lock();
+		take(w, amount, is_by_amount);
 		if
-		:: !registered -> refused = ROOT
+		:: done -> refused = END
+		:: !done && !registered ->
+			assert(!true_registered);
+			refused = ROOT
 		:: else ->
 			make_room(CGROUP(w), END, amount);
 			d_step {

@@ -69,6 +69,25 @@ static void return_of_what_the_counter_knows_leaves_credit(struct kunit *test)
 	EXPECT_USAGE("0 0 0 0 0");
 }
 
+/* What is charged by amount here is in no word below. */
+static void return_of_what_words_know_leaves_credit_below(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	/* Too much for credit, so that there is room below the peaks. */
+	misc_cg_res_set_capacity(t->a, U64_MAX);
+	c_leave(test, t->left, 1ULL << 32);
+	c_leave(test, t->leaf, 4);
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->left, 3), 0);
+	misc_cg_uncharge(t->a, t->left, 1);
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->left, 1), 0);
+	EXPECT_CREDIT(t->left, 0);
+	misc_cg_uncharge(t->a, t->left, 3);
+	EXPECT_CREDIT(t->left, 3);
+	EXPECT_CREDIT(t->leaf, 4);
+	EXPECT_USAGE("0 0 0 0 0");
+}
+
 static void credit_makes_no_peak(struct kunit *test)
 {
 	struct t_fixture *t = test->priv;
@@ -453,6 +472,7 @@ static int c_init(struct kunit *test)
 static struct kunit_case c_cases[] = {
 	KUNIT_CASE(credit_is_no_usage),
 	KUNIT_CASE(return_of_what_the_counter_knows_leaves_credit),
+	KUNIT_CASE(return_of_what_words_know_leaves_credit_below),
 	KUNIT_CASE(credit_makes_no_peak),
 	KUNIT_CASE(credit_takes_no_room),
 	KUNIT_CASE(limit_that_credit_fits_below_leaves_it),
