@@ -342,6 +342,8 @@ static void credit_has_room_for_31_bits(struct kunit *test)
 	EXPECT_CREDIT(t->leaf, 0);
 	c_leave(test, t->leaf, U64_MAX);
 	EXPECT_CREDIT(t->leaf, 0);
+	c_leave(test, t->right, max);
+	EXPECT_CREDIT(t->right, max);
 
 	KUNIT_EXPECT_EQ(test, t_charge(&c[0], t->a, t->leaf, max - 1), 0);
 	KUNIT_EXPECT_EQ(test, t_charge(&c[1], t->a, t->leaf, 1), 0);
