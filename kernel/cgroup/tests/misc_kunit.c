@@ -2108,6 +2108,68 @@ static void at_most_64_names(struct kunit *test)
 				       t_child(test, t->leaf), 10), 0);
 }
 
+/* Ten below each, and half of the names come when half of them are there. */
+static void all_names_count_in_10000_cgroups(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	/* Fewer where random tests, too, are to take fewer steps. */
+	unsigned int nr = clamp(t_steps / 100, 2U, 10000U);
+	unsigned int nr_res = 2, i;
+	struct cgroup_subsys_state *css;
+	struct misc_cg_res **res;
+	struct misc_cg **cgs;
+	u64 *held, *below;
+	char name[32];
+
+	res = kunit_kcalloc(test, MISC_CG_RES_MAX, sizeof(*res), GFP_KERNEL);
+	held = kunit_kcalloc(test, MISC_CG_RES_MAX, sizeof(*held), GFP_KERNEL);
+	cgs = kunit_kcalloc(test, nr, sizeof(*cgs), GFP_KERNEL);
+	below = kunit_kcalloc(test, nr, sizeof(*below), GFP_KERNEL);
+	KUNIT_ASSERT_TRUE(test, res && held && cgs && below);
+	res[0] = t->a;
+	res[1] = t->b;
+	misc_cg_res_set_capacity(t->a, nr);
+	misc_cg_res_set_capacity(t->b, nr);
+
+	for (i = 0; i < nr; i++) {
+		while (misc_cg_nr_resources < (i < nr / 2 ? 32 : 64)) {
+			snprintf(name, sizeof(name), "kunit_%u", nr_res);
+			res[nr_res++] = t_register(test, name, nr);
+		}
+		css = i ? &cgs[(i - 1) / 10]->css : &t->leaf->css;
+		css = misc_cgrp_subsys.css_alloc(css);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
+		cgs[i] = css_misc(css);
+	}
+	/* Each holds one of the last resource, and one of another. */
+	for (i = nr; i--; ) {
+		held[nr_res - 1]++;
+		held[i % (nr_res - 1)]++;
+		KUNIT_ASSERT_EQ(test, misc_cg_try_charge(res[nr_res - 1],
+							 cgs[i], 1), 0);
+		KUNIT_ASSERT_EQ(test, misc_cg_try_charge(res[i % (nr_res - 1)],
+							 cgs[i], 1), 0);
+		below[i]++;
+		if (i)
+			below[(i - 1) / 10] += below[i];
+	}
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_EQ(test, t_usage(res[nr_res - 1], cgs[i]), below[i]);
+	for (i = 0; i < nr_res; i++)
+		KUNIT_EXPECT_EQ(test, t_usage(res[i], t->root), held[i]);
+
+	for (i = nr; i--; ) {
+		misc_cg_uncharge(res[nr_res - 1], cgs[i], 1);
+		misc_cg_uncharge(res[i % (nr_res - 1)], cgs[i], 1);
+		misc_cgrp_subsys.css_free(&cgs[i]->css);
+	}
+	for (i = 0; i < nr_res; i++) {
+		KUNIT_EXPECT_EQ(test, t_usage(res[i], t->root), 0);
+		if (i > 1)
+			misc_cg_res_unregister(res[i]);
+	}
+}
+
 static struct kunit_case t_register_cases[] = {
 	KUNIT_CASE(name_has_1_to_31_of_a_to_z_0_to_9_and_underscore),
 	KUNIT_CASE(name_is_copied),
@@ -2125,6 +2187,7 @@ static struct kunit_case t_register_cases[] = {
 	KUNIT_CASE(new_name_without_memory_leaves_nothing_behind),
 	KUNIT_CASE(new_cgroup_without_memory_leaves_nothing_behind),
 	KUNIT_CASE(at_most_64_names),
+	KUNIT_CASE_SLOW(all_names_count_in_10000_cgroups),
 	{}
 };
 
