@@ -412,7 +412,8 @@ static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
 		c = misc_cg_tight(res, counter, end, amount);
 	}
 
-	for (c = counter; c != end; c = c->parent) {
+	/* Where nothing is tight, it fits everywhere. */
+	for (c = c ? counter : end; c != end; c = c->parent) {
 		u64 limit = misc_cg_limit(res, c);
 
 		/* The limit may be below the usage, the sum might wrap. */
