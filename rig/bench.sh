@@ -28,7 +28,7 @@ if uml_has_smp; then
 fi
 
 rm -rf "$out"
-mkdir -p "$out/locked"
+mkdir -p "$out/userspace"
 
 # Without the definition stock has no resource on UML.
 kmake() {
@@ -50,19 +50,19 @@ compile() {
 	gcc -O2 -Wall -Werror -static "${define[@]}" -o "$root/init" "$rig/bench/init.c"
 	cp "$obj/bench/bench.ko" "$root/"
 	cp "$obj/linux" "$out/linux-$flavor"
-	locked "$flavor"
+	userspace "$flavor"
 	(cd "$root" && printf '%s\n' init bench.ko | cpio --quiet -o -H newc -R 0:0) >"$out/$flavor.cpio"
 }
 
 # The same misc.c in user space, with the headers that it asks for; those that user space has come first.
-locked() {
+userspace() {
 	local headers=$out/headers-$1 h
 	mkdir -p "$headers"/{linux,trace/events}
 	{ sed -nE 's,^#include <((linux|trace)/.*)>,\1,p' "$tree/kernel/cgroup/misc.c"; echo linux/types.h; } |
 		while read -r h; do echo '#include "shim.h"' >"$headers/$h"; done
 	cp "$tree/include/linux/misc_cgroup.h" "$headers/linux/"
 	gcc -O2 -fno-strict-aliasing -w "${define[@]}" -I"$rig/bench" -idirafter "$headers" \
-		-DMISC_C="\"$tree/kernel/cgroup/misc.c\"" -o "$out/locked-$1" "$rig/bench/locked.c"
+		-DMISC_C="\"$tree/kernel/cgroup/misc.c\"" -o "$out/userspace-$1" "$rig/bench/userspace.c"
 }
 
 # A UML of several CPUs has been seen to hang in its idle loop. What has been timed until then does not
@@ -73,7 +73,7 @@ once() {
 		timeout --kill-after=5 600 "$out/linux-$flavor" mem=2G initrd="$out/$flavor.cpio" printk.devkmsg=on \
 			uml_dir="$out/uml" "${arguments[@]}" </dev/null >"$log" 2>&1 || true
 		if grep -q 'bench: done' "$log"; then
-			"$out/locked-$flavor" >"$out/locked/$flavor.$2.log"
+			"$out/userspace-$flavor" >"$out/userspace/$flavor.$2.log"
 			return
 		fi
 		if grep -E 'bench: FAILED|BUG:|WARNING:|Oops' "$log"; then
@@ -110,8 +110,8 @@ table() {
 table "$out"
 [ ${#arguments[@]} -gt 0 ] || echo "UML has one CPU in $base, for which a kernel's atomic instructions are not locked."
 echo
-echo "With the lock taken, in user space with the locked instructions that an x86 kernel has for it; without"
-echo "cli and sti, but with popf, which takes longer:"
-table "$out/locked"
+echo "In user space, with the locked instructions that an x86 kernel has. What takes the lock, all but pair_own,"
+echo "is without cli and sti, but has popf, which takes longer, twice (two_pushf_popf):"
+table "$out/userspace"
 (cd "$out" && gnuplot -e "threads=$cpus" "$rig/bench/plots.gp")
 echo "the tables and the plots are in ${out#"$PWD"/}"

@@ -133,22 +133,28 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock)
  * Without cli and sti, which user space may not; popf, instead of the latter,
  * takes longer.
  */
+#define save_flags(flags)						\
+	asm volatile("pushf; pop %0" : "=rm" (flags) : : "memory")
+#define restore_flags(flags)						\
+	asm volatile("push %0; popf" : : "g" (flags) : "memory", "cc")
+
 #define spin_lock_irqsave(lock, flags) do {				\
-	asm volatile("pushf; pop %0" : "=rm" (flags) : : "memory");	\
+	save_flags(flags);						\
 	spin_lock_irq(lock);						\
 } while (0)
 
 #define spin_unlock_irqrestore(lock, flags) do {			\
 	spin_unlock_irq(lock);						\
-	asm volatile("push %0; popf" : : "g" (flags) : "memory", "cc");	\
+	restore_flags(flags);						\
 } while (0)
 
-/* One CPU */
+/* One CPU, whose area is found as %gs finds it in the kernel. */
+static __thread unsigned long this_cpu_off;
 #define nr_cpu_ids	1U
 #define __alloc_percpu(size, align) kzalloc(size, GFP_KERNEL)
 #define alloc_percpu(type) kzalloc(sizeof(type), GFP_KERNEL)
 #define free_percpu	free
-#define raw_cpu_ptr(p)	(p)
+#define raw_cpu_ptr(p)	((typeof(p))((char *)(p) + this_cpu_off))
 
 #define GFP_KERNEL	0
 #define kzalloc(size, flags) calloc(1, ((size) + 63) & ~63UL)

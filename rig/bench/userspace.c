@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a charge costs that takes the lock, in user space, with an x86 kernel's
- * locked instructions: misc.c, which MISC_C names, ours or with -DSTOCK stock's.
- * Either an amount that is too much for credit, or two cgroups by turns, which
- * never hold anything at once, so that each finds its word closed.
+ * What a charge costs in user space, with the instructions that an x86 kernel has
+ * for it: misc.c, which MISC_C names, ours or with -DSTOCK stock's.  With credit;
+ * and with the lock, for an amount that is too much for credit, or for two cgroups
+ * by turns, which never hold anything at once, so that each finds its word closed.
+ * And what is in these figures in any case.
  */
 #include "shim.h"
 
@@ -45,26 +46,60 @@ static struct cgroup_subsys_state *make(struct cgroup_subsys_state *parent)
 	return css;
 }
 
-static void measure(const char *what, int depth, u64 amount, struct misc_cg *a,
-		    struct misc_cg *b)
+/* The median of what the statements took. */
+#define MEASURE(what, depth, ...) do {					\
+	double took[CHUNKS];						\
+	unsigned int i, j;						\
+									\
+	for (i = 0; i < CHUNKS; i++) {					\
+		took[i] = now();					\
+		for (j = 0; j < PAIRS; j++)				\
+			__VA_ARGS__;					\
+		took[i] = (now() - took[i]) / PAIRS;			\
+	}								\
+	qsort(took, CHUNKS, sizeof(took[0]), compare);			\
+	printf("bench: %s %d 1 1 %.2f\n", what, depth, took[CHUNKS / 2]); \
+} while (0)
+
+static void floors(void)
+{
+	static u64 number;
+	unsigned long flags;
+
+	MEASURE("two_locked_adds", 0, {
+		__atomic_fetch_add(&number, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_sub(&number, 1, __ATOMIC_SEQ_CST);
+	});
+	/* To look at a number and change it only if it will do. */
+	MEASURE("two_cmpxchg", 0, {
+		u64 old = READ_ONCE(number);
+
+		__atomic_compare_exchange_n(&number, &old, old + 1, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+		old = READ_ONCE(number);
+		__atomic_compare_exchange_n(&number, &old, old - 1, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	});
+	MEASURE("two_pushf_popf", 0, {
+		save_flags(flags);
+		restore_flags(flags);
+		save_flags(flags);
+		restore_flags(flags);
+	});
+}
+
+static void pairs(const char *what, int depth, u64 amount, struct misc_cg *a,
+		  struct misc_cg *b)
 {
 	struct misc_cg *cgs[] = { a, b };
-	double took[CHUNKS];
-	unsigned int i, j;
 
-	for (i = 0; i < CHUNKS; i++) {
-		took[i] = now();
-		for (j = 0; j < PAIRS; j++) {
-			struct misc_cg *cg = cgs[j % 2];
+	MEASURE(what, depth, {
+		struct misc_cg *cg = cgs[j % 2];
 
-			if (misc_cg_try_charge(res, cg, amount))
-				abort();
-			misc_cg_uncharge(res, cg, amount);
-		}
-		took[i] = (now() - took[i]) / PAIRS;
-	}
-	qsort(took, CHUNKS, sizeof(took[0]), compare);
-	printf("bench: %s %d 1 1 %.2f\n", what, depth, took[CHUNKS / 2]);
+		if (misc_cg_try_charge(res, cg, amount))
+			abort();
+		misc_cg_uncharge(res, cg, amount);
+	});
 }
 
 int main(void)
@@ -82,11 +117,15 @@ int main(void)
 	for (i = 2; i < 17; i++)
 		css[i] = make(css[i - 1]);
 
+	floors();
 	/* First, as the others make peaks. */
 	for (i = 1; i < sizeof(depths) / sizeof(depths[0]); i++)
-		measure("pair_by_turns", depths[i], 1, css_misc(css[depths[i]]),
-			css_misc(make(css[depths[i] - 1])));
-	for (i = 0; i < sizeof(depths) / sizeof(depths[0]); i++)
-		measure("pair_locked", depths[i], 1ULL << 32,
-			css_misc(css[depths[i]]), css_misc(css[depths[i]]));
+		pairs("pair_by_turns", depths[i], 1, css_misc(css[depths[i]]),
+		      css_misc(make(css[depths[i] - 1])));
+	for (i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+		struct misc_cg *cg = css_misc(css[depths[i]]);
+
+		pairs("pair_locked", depths[i], 1ULL << 32, cg, cg);
+		pairs("pair_own", depths[i], 1, cg, cg);
+	}
 }
