@@ -246,6 +246,8 @@ static void set_resources(int n, int cgroups, int more)
 
 	resources = n;
 	run("resources", n);
+	/* Until cgroups that were removed before are freed. */
+	sleep(2);
 	before = memory();
 	make_many(cgroups, cgroups + more);
 	say_number("bytes_per_cgroup", (memory() - before) / (more + more / 100));
