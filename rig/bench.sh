@@ -111,7 +111,7 @@ table "$out"
 [ ${#arguments[@]} -gt 0 ] || echo "UML has one CPU in $base, for which a kernel's atomic instructions are not locked."
 echo
 echo "In user space, with the locked instructions that an x86 kernel has. What takes the lock, all but pair_own,"
-echo "is without cli and sti, but has popf, which takes longer, twice (two_pushf_popf):"
+echo "is without cli and sti, and has pushf and popf instead, twice (two_pushf_popf):"
 table "$out/userspace"
 (cd "$out" && gnuplot -e "threads=$cpus" "$rig/bench/plots.gp")
 echo "the tables and the plots are in ${out#"$PWD"/}"

@@ -129,10 +129,7 @@ static __always_inline void spin_unlock_irq(spinlock_t *lock)
 	__atomic_store_n((char *)&lock->locked, 0, __ATOMIC_RELEASE);
 }
 
-/*
- * Without cli and sti, which user space may not; popf, instead of the latter,
- * takes longer.
- */
+/* Without cli and sti, which user space may not; popf stands for the latter. */
 #define save_flags(flags)						\
 	asm volatile("pushf; pop %0" : "=rm" (flags) : : "memory")
 #define restore_flags(flags)						\

@@ -4,7 +4,7 @@
  * for it: misc.c, which MISC_C names, ours or with -DSTOCK stock's.  With credit;
  * and with the lock, for an amount that is too much for credit, or for two cgroups
  * by turns, which never hold anything at once, so that each finds its word closed.
- * And what is in these figures in any case.
+ * Beside that, the instructions that no such figure can be without.
  */
 #include "shim.h"
 
