@@ -40,11 +40,17 @@
 #define MISC_CG_NAME_LEN	32
 #define MISC_CG_UNLIMITED	U64_MAX
 
+/* Credit of a cgroup, and more; see "Credit". */
+struct misc_cg_word {
+	atomic64_t value;	/* what "word" means elsewhere */
+	u64 guess;		/* at the value, right or wrong */
+} __aligned(16);		/* in one cache line */
+
 /* An open word, and what it is credit of; on the list of spare ones, nothing. */
 struct misc_cg_open_word {
 	struct list_head node;
 	struct misc_cg_counter *counter;
-	atomic64_t *word;
+	struct misc_cg_word *word;
 	u64 seen;		/* what a reader found in it */
 };
 
@@ -68,7 +74,7 @@ struct misc_cg_counter {
 	/* Never change. */
 	struct misc_cg_counter *parent;		/* NULL in the root cgroup */
 	struct misc_cg *cg;
-	atomic64_t __percpu *words;	/* of credit; what is in them does */
+	struct misc_cg_word __percpu *words;	/* what is in them does */
 	/* Guarded by the resource's lock. */
 	u64 usage;		/* all charges in the subtree, and all credit */
 	u64 max;		/* never set in the root cgroup */
@@ -88,7 +94,7 @@ struct misc_cg {
 	struct cgroup_file events_file;
 	struct cgroup_file events_local_file;
 	/* Words for the resources that there were before it, in one piece. */
-	atomic64_t __percpu *words;
+	struct misc_cg_word __percpu *words;
 	unsigned int nr_words;
 	struct misc_cg_counter *counters[MISC_CG_RES_MAX];
 	/*
@@ -169,6 +175,12 @@ static struct misc_cg_res *misc_cg_res_find(const char *name)
  * will do for misc_cg_try_charge() as well, a part of charged_by_amount.  Both
  * together are at most MISC_CG_WORD_MAX, so neither runs into the other.
  *
+ * A CPU cannot load a word before it has done with the last exchange of it.  So
+ * what that left is written beside the word as well, as a guess, which the next
+ * exchange expects to find instead of loading the word.  A guess may be stale, or
+ * torn on 32 bits: then the exchange fails, and what it found is checked anew.
+ * Where the guess itself says no, the lock is taken.  It never decides alone.
+ *
  * Nothing else is reached without the lock, and who finds a word as it was
  * before it was closed and opened again may as well use it.  An exchange is a
  * full barrier, and a word that is only written to, with the lock held, is
@@ -190,16 +202,20 @@ static u64 misc_cg_word_by_amount(u64 word)
 }
 
 /* Any CPU's will do; this one's is seldom written by others. */
-static atomic64_t *misc_cg_word(struct misc_cg_res *res, struct misc_cg *cg)
+static struct misc_cg_word *misc_cg_word(struct misc_cg_res *res,
+					 struct misc_cg *cg)
 {
 	return raw_cpu_ptr(cg->counters[misc_cg_index(res)]->words);
 }
 
-/* Charge @amount to the credit in @word, if it has that much. */
-static __always_inline bool misc_cg_take(atomic64_t *word, u64 amount,
-					 bool by_amount)
+/*
+ * Charge @amount to the credit in @word, if it has that much.  @old may be
+ * wrong, but must have that much, too.
+ */
+static __always_inline bool misc_cg_take(struct misc_cg_word *word, s64 old,
+					 u64 amount, bool by_amount)
 {
-	s64 old = atomic64_read(word), new;
+	s64 new;
 
 	do {
 		if (amount > misc_cg_word_credit(old))
@@ -207,15 +223,16 @@ static __always_inline bool misc_cg_take(atomic64_t *word, u64 amount,
 		new = old - amount;
 		if (by_amount)
 			new += amount << MISC_CG_BY_AMOUNT;
-	} while (!atomic64_try_cmpxchg(word, &old, new));
+	} while (!atomic64_try_cmpxchg(&word->value, &old, new));
+	WRITE_ONCE(word->guess, new);
 	return true;
 }
 
-/* Uncharge @amount and leave it as credit in @word, if that takes it. */
-static __always_inline bool misc_cg_give(atomic64_t *word, u64 amount,
-					 bool by_amount)
+/* Uncharge @amount and leave it as credit in @word, if that and @old take it. */
+static __always_inline bool misc_cg_give(struct misc_cg_word *word, s64 old,
+					 u64 amount, bool by_amount)
 {
-	s64 old = atomic64_read(word), new;
+	s64 new;
 
 	do {
 		u64 credit = misc_cg_word_credit(old);
@@ -228,7 +245,8 @@ static __always_inline bool misc_cg_give(atomic64_t *word, u64 amount,
 		new = old + amount;
 		if (by_amount)
 			new -= amount << MISC_CG_BY_AMOUNT;
-	} while (!atomic64_try_cmpxchg(word, &old, new));
+	} while (!atomic64_try_cmpxchg(&word->value, &old, new));
+	WRITE_ONCE(word->guess, new);
 	return true;
 }
 
@@ -271,8 +289,9 @@ static unsigned int misc_cg_open_max(void)
 static void misc_cg_close(struct misc_cg_res *res,
 			  struct misc_cg_open_word *open)
 {
-	u64 word = atomic64_xchg(open->word, 0);
+	u64 word = atomic64_xchg(&open->word->value, 0);
 
+	WRITE_ONCE(open->word->guess, 0);
 	open->counter->charged_by_amount += misc_cg_word_by_amount(word);
 	misc_cg_sub(res, open->counter, NULL, misc_cg_word_credit(word));
 	list_move(&open->node, &res->spare);
@@ -298,13 +317,15 @@ static void misc_cg_close_beyond(struct misc_cg_res *res,
 
 /* Uncharge @amount and open @word of @counter with it, if it may be open. */
 static bool misc_cg_open(struct misc_cg_res *res,
-			 struct misc_cg_counter *counter, atomic64_t *word,
-			 u64 amount)
+			 struct misc_cg_counter *counter,
+			 struct misc_cg_word *word, u64 amount)
 {
+	s64 value = MISC_CG_OPEN | amount;
 	struct misc_cg_open_word *open;
 	struct misc_cg_counter *c;
 
-	if (atomic64_read(word) & MISC_CG_OPEN || amount > MISC_CG_WORD_MAX)
+	if (atomic64_read(&word->value) & MISC_CG_OPEN ||
+	    amount > MISC_CG_WORD_MAX)
 		return false;
 	for (c = counter; c; c = c->parent)
 		if (c->usage > misc_cg_limit(res, c))
@@ -318,7 +339,8 @@ static bool misc_cg_open(struct misc_cg_res *res,
 	open->counter = counter;
 	open->word = word;
 	list_move_tail(&open->node, &res->open_words);
-	atomic64_set_release(word, MISC_CG_OPEN | amount);
+	WRITE_ONCE(word->guess, value);
+	atomic64_set_release(&word->value, value);
 	return true;
 }
 
@@ -336,7 +358,7 @@ static void misc_cg_read_words(struct misc_cg_res *res,
 	list_for_each_entry(open, &res->open_words, node) {
 		if (!misc_cg_is_below(open->counter, counter))
 			continue;
-		open->seen = atomic64_xchg(open->word, 0);
+		open->seen = atomic64_xchg(&open->word->value, 0);
 		copy->usage -= misc_cg_word_credit(open->seen);
 		if (open->counter == counter)
 			copy->charged_by_amount +=
@@ -344,7 +366,7 @@ static void misc_cg_read_words(struct misc_cg_res *res,
 	}
 	list_for_each_entry(open, &res->open_words, node)
 		if (misc_cg_is_below(open->counter, counter))
-			atomic64_set_release(open->word, open->seen);
+			atomic64_set_release(&open->word->value, open->seen);
 }
 
 /*
@@ -491,13 +513,15 @@ static noinline int misc_cg_charge_locked(struct misc_cg_res *res,
 {
 	struct misc_cg_counter *counter;
 	struct misc_cg_refusal refusal;
+	struct misc_cg_word *word;
 	unsigned long flags;
 	int ret = -ENODEV;
 
 	spin_lock_irqsave(&res->lock, flags);
 	counter = misc_cg_counter(res, cg);
-	/* It may have looked closed to who waited for a reader. */
-	if (misc_cg_take(misc_cg_word(res, cg), amount, by_amount)) {
+	word = misc_cg_word(res, cg);
+	/* The guess was wrong, a reader had closed it, or it has some by now. */
+	if (misc_cg_take(word, atomic64_read(&word->value), amount, by_amount)) {
 		ret = 0;
 	} else if (res->registered) {
 		ret = misc_cg_add(res, counter, NULL, amount, &refusal);
@@ -515,7 +539,9 @@ static __always_inline int misc_cg_charge(struct misc_cg_res *res,
 					  struct misc_cg *cg, u64 amount,
 					  bool by_amount)
 {
-	if (misc_cg_take(misc_cg_word(res, cg), amount, by_amount))
+	struct misc_cg_word *word = misc_cg_word(res, cg);
+
+	if (misc_cg_take(word, READ_ONCE(word->guess), amount, by_amount))
 		return 0;
 	return misc_cg_charge_locked(res, cg, amount, by_amount);
 }
@@ -566,9 +592,9 @@ static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
 {
 	struct misc_cg_open_word *open, *next;
 	struct misc_cg_counter *counter;
+	struct misc_cg_word *word;
 	unsigned long flags;
 	u64 charged = amount;
-	atomic64_t *word;
 
 	spin_lock_irqsave(&res->lock, flags);
 	counter = misc_cg_counter(res, cg);
@@ -585,7 +611,8 @@ static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
 			counter->charged_by_amount -= amount;
 	}
 	/* No word knows of @amount any more, whoever charged it. */
-	if (amount <= charged && !misc_cg_give(word, amount, false) &&
+	if (amount <= charged &&
+	    !misc_cg_give(word, atomic64_read(&word->value), amount, false) &&
 	    !misc_cg_open(res, counter, word, amount))
 		misc_cg_sub(res, counter, NULL, amount);
 	spin_unlock_irqrestore(&res->lock, flags);
@@ -608,9 +635,12 @@ static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
  */
 void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 {
+	struct misc_cg_word *word;
+
 	if (IS_ERR_OR_NULL(res) || !cg)
 		return;
-	if (!misc_cg_give(misc_cg_word(res, cg), amount, true))
+	word = misc_cg_word(res, cg);
+	if (!misc_cg_give(word, READ_ONCE(word->guess), amount, true))
 		misc_cg_uncharge_locked(res, cg, amount, true);
 }
 EXPORT_SYMBOL_GPL(misc_cg_uncharge);
@@ -701,11 +731,13 @@ void misc_cg_charge_release(struct misc_cg_charge *charge)
 {
 	struct misc_cg_res *res = charge->res;
 	struct misc_cg *cg = charge->cg;
+	struct misc_cg_word *word;
 
 	if (!cg)
 		return;
 
-	if (!misc_cg_give(misc_cg_word(res, cg), charge->amount, false))
+	word = misc_cg_word(res, cg);
+	if (!misc_cg_give(word, READ_ONCE(word->guess), charge->amount, false))
 		misc_cg_uncharge_locked(res, cg, charge->amount, false);
 	*charge = (struct misc_cg_charge){};
 	put_misc_cg(cg);
@@ -797,7 +829,7 @@ static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
 		return -ENOMEM;
 
 	counter->words = i < cg->nr_words ? cg->words + i :
-					    alloc_percpu(atomic64_t);
+					    alloc_percpu(struct misc_cg_word);
 	if (cg->level)
 		counter->parent = cg->ancestors[cg->level - 1]->counters[i];
 	counter->cg = cg;

@@ -25,7 +25,8 @@ typedef uint32_t u32;
 #define BIT_ULL(n)	(1ULL << (n))
 #define lower_32_bits(n) ((u32)(n))
 #define __percpu
-#define ____cacheline_aligned_in_smp __attribute__((aligned(64)))
+#define __aligned(n)	__attribute__((aligned(n)))
+#define ____cacheline_aligned_in_smp __aligned(64)
 #define noinline	__attribute__((noinline))
 #undef __always_inline
 #define __always_inline	inline __attribute__((always_inline))
@@ -151,7 +152,12 @@ static __thread unsigned long this_cpu_off;
 #define __alloc_percpu(size, align) kzalloc(size, GFP_KERNEL)
 #define alloc_percpu(type) kzalloc(sizeof(type), GFP_KERNEL)
 #define free_percpu	free
-#define raw_cpu_ptr(p)	((typeof(p))((char *)(p) + this_cpu_off))
+#define raw_cpu_ptr(p) ({						\
+	unsigned long ptr_ = (unsigned long)(p);			\
+									\
+	asm ("add %1, %0" : "+r" (ptr_) : "m" (this_cpu_off));		\
+	(typeof(p))ptr_;						\
+})
 
 #define GFP_KERNEL	0
 #define kzalloc(size, flags) calloc(1, ((size) + 63) & ~63UL)

@@ -70,14 +70,14 @@ static void floors(void)
 		__atomic_fetch_add(&number, 1, __ATOMIC_SEQ_CST);
 		__atomic_fetch_sub(&number, 1, __ATOMIC_SEQ_CST);
 	});
-	/* To look at a number and change it only if it will do. */
+	/* To change a number only if it will do. */
 	MEASURE("two_cmpxchg", 0, {
-		u64 old = READ_ONCE(number);
+		u64 old = 0;
 
-		__atomic_compare_exchange_n(&number, &old, old + 1, false,
+		__atomic_compare_exchange_n(&number, &old, 1, false,
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-		old = READ_ONCE(number);
-		__atomic_compare_exchange_n(&number, &old, old - 1, false,
+		old = 1;
+		__atomic_compare_exchange_n(&number, &old, 0, false,
 					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	});
 	MEASURE("two_pushf_popf", 0, {

@@ -17,6 +17,9 @@
  * that was granted must fit in that step, one that was refused must not, and
  * what a reader found must be true in one: that is linearizability.
  *
+ * An exchange that expects what is not there fails and sees what is, so a guess
+ * comes to the same as a look, unless it denies at once.
+ *
  * Words are exchanged with full barriers and everything else is under the
  * lock, so sequential consistency is no simplification.
  *
@@ -307,7 +310,10 @@ inline may_open(cg)
 /* misc_cg_charge() */
 inline charge(w, amount, is_by_amount)
 {
-	take(w, amount, is_by_amount);
+	if
+	:: take(w, amount, is_by_amount)
+	:: done = false	/* by a wrong guess */
+	fi;
 	if
 	:: done -> refused = END
 	:: else ->
@@ -339,7 +345,10 @@ inline charge(w, amount, is_by_amount)
 inline uncharge(w, amount, is_by_amount)
 {
 	refused = END;
-	give(w, amount, is_by_amount, is_by_amount);
+	if
+	:: give(w, amount, is_by_amount, is_by_amount)
+	:: done = false	/* by a wrong guess */
+	fi;
 	if
 	:: done
 	:: else ->

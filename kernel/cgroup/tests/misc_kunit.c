@@ -869,6 +869,11 @@ static void uncharge_of_more_than_was_charged_changes_nothing(struct kunit *test
 	EXPECT_USAGE("50 50 30 30 20");
 	misc_cg_uncharge(t->a, t->leaf, U64_MAX);
 	EXPECT_USAGE("50 50 30 30 20");
+	/* Nor if the word is thought to have as much, and has less. */
+	misc_cg_word(t->a, t->leaf)->guess = MISC_CG_OPEN |
+		(u64)MISC_CG_WORD_MAX << MISC_CG_BY_AMOUNT;
+	misc_cg_uncharge(t->a, t->leaf, 11);
+	EXPECT_USAGE("50 50 30 30 20");
 	/* Neither what was charged below, nor what a charge holds. */
 	misc_cg_uncharge(t->a, t->left, 1);
 	misc_cg_uncharge(t->a, t->root, 1);

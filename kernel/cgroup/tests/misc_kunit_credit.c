@@ -11,12 +11,14 @@
 static u64 c_credit(struct misc_cg_res *res, struct misc_cg *cg)
 {
 	struct misc_cg_open_word *open;
-	u64 credit = 0;
+	u64 credit = 0, value;
 
 	spin_lock_irq(&res->lock);
-	list_for_each_entry(open, &res->open_words, node)
+	list_for_each_entry(open, &res->open_words, node) {
+		value = atomic64_read(&open->word->value);
 		if (open->counter == misc_cg_counter(res, cg))
-			credit += misc_cg_word_credit(atomic64_read(open->word));
+			credit += misc_cg_word_credit(value);
+	}
 	spin_unlock_irq(&res->lock);
 	return credit;
 }
@@ -422,6 +424,84 @@ static void credit_on_every_cpu_takes_no_room(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t_counter(t->a, t->root).peak, nr);
 }
 
+/* Here, where the tests stay. */
+#define EXPECT_GUESSED() do {						\
+	struct misc_cg_word *word = misc_cg_word(t->a, t->leaf);	\
+									\
+	KUNIT_EXPECT_EQ(test, word->guess, atomic64_read(&word->value)); \
+} while (0)
+
+static void guess_is_right_where_nobody_interferes(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+
+	c_leave(test, t->leaf, 10);
+	EXPECT_GUESSED();
+	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 7), 0);
+	EXPECT_GUESSED();
+	misc_cg_uncharge(t->a, t->leaf, 5);
+	EXPECT_GUESSED();
+	EXPECT_USAGE("2 2 2 2 0");
+	EXPECT_GUESSED();
+	EXPECT_CREDIT(t->leaf, 8);
+	/* Beyond the peak, so that it is closed. */
+	KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->right, 9), 0);
+	EXPECT_CREDIT(t->leaf, 0);
+	EXPECT_GUESSED();
+}
+
+static void wrong_guess_changes_nothing(struct kunit *test)
+{
+	struct t_fixture *t = test->priv;
+	static const u64 wrong[] = {
+		0,
+		MISC_CG_OPEN,
+		MISC_CG_OPEN | 1,
+		MISC_CG_OPEN | MISC_CG_WORD_MAX,
+		MISC_CG_OPEN | (u64)MISC_CG_WORD_MAX << MISC_CG_BY_AMOUNT,
+		MISC_CG_OPEN | 1ULL << MISC_CG_BY_AMOUNT | 1,
+		U64_MAX,
+	};
+	int i;
+
+#define GUESS()	(misc_cg_word(t->a, t->leaf)->guess = wrong[i])
+	for (i = 0; i < ARRAY_SIZE(wrong); i++) {
+		/* Where there is credit for it, and where there is none. */
+		c_leave(test, t->leaf, 3);
+		GUESS();
+		KUNIT_EXPECT_EQ(test, misc_cg_try_charge(t->a, t->leaf, 2), 0);
+		EXPECT_USAGE("2 2 2 2 0");
+		GUESS();
+		KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->leaf, 2), 0);
+		EXPECT_USAGE("4 4 4 4 0");
+		GUESS();
+		misc_cg_charge_release(&t->c[0]);
+		EXPECT_USAGE("2 2 2 2 0");
+		GUESS();
+		misc_cg_uncharge(t->a, t->leaf, 1);
+		EXPECT_USAGE("1 1 1 1 0");
+		GUESS();
+		misc_cg_uncharge(t->a, t->leaf, 1);
+		EXPECT_USAGE("0 0 0 0 0");
+		KUNIT_EXPECT_EQ(test,
+				t_counter(t->a, t->leaf).charged_by_amount, 0);
+		EXPECT_PEAK("4 4 4 4 0");
+
+		/* And where it is closed. */
+		SET_MAX(t->leaf, "kunit_a 0");
+		SET_MAX(t->leaf, "kunit_a max");
+		GUESS();
+		KUNIT_EXPECT_EQ(test, t_charge(&t->c[0], t->a, t->leaf, 4), 0);
+		GUESS();
+		misc_cg_charge_release(&t->c[0]);
+		EXPECT_USAGE("0 0 0 0 0");
+		EXPECT_CREDIT(t->leaf, 4);
+		SET_MAX(t->leaf, "kunit_a 0");
+		SET_MAX(t->leaf, "kunit_a max");
+	}
+#undef GUESS
+}
+
 /* What there is when a cgroup is made has its words in one piece. */
 static void words_of_a_later_resource_are_its_own(struct kunit *test)
 {
@@ -490,6 +570,8 @@ static struct kunit_case c_cases[] = {
 	KUNIT_CASE(credit_has_room_for_31_bits),
 	KUNIT_CASE(amount_is_known_on_every_cpu),
 	KUNIT_CASE(credit_on_every_cpu_takes_no_room),
+	KUNIT_CASE(guess_is_right_where_nobody_interferes),
+	KUNIT_CASE(wrong_guess_changes_nothing),
 	KUNIT_CASE(words_of_a_later_resource_are_its_own),
 	KUNIT_CASE(words_go_with_their_cgroup),
 	{}
