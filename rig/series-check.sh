@@ -131,7 +131,7 @@ no_controller() {
 kunit() {
 	cd "$tree"
 	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="obj-$uml" --timeout=3600 || true
-	cp "obj-$uml/test.log" "$log"
+	cp "obj-$uml/test.log" "$results"
 }
 
 [ -d "$tree" ] || step "make a git repository of $base (once)" "series-init-$base" init
@@ -147,9 +147,9 @@ done
 variants=(uml)
 ! runs_i386 || variants+=(uml-i386)
 for uml in "${variants[@]}"; do
-	log=$build/series/$uml-$base.log
+	results=$build/series/$uml-$base.log
 	step "run the KUnit tests ($uml)" "series-check-$base-kunit" kunit
-	"$rig/verdict.sh" "$base" "$log" "$log"
+	"$rig/verdict.sh" "$base" "$results" "$results"
 done
 
 "$rig/qemu/build.sh"
