@@ -135,7 +135,8 @@ busybox() {
 	cd "$tmp"
 	update_lists
 	step "fetch busybox" fetch-busybox apt-get download busybox-static
-	dpkg-deb -x ./*.deb .
+	# In bin or, since Debian 13, in usr/bin.
+	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards --transform='s,.*/bin/,bin/,' './*bin/busybox'
 	sync -f "$tmp"
 	mv "$tmp" "$cache/busybox"
 }

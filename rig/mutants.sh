@@ -30,5 +30,11 @@ step "copy the tree" "mutants-copy-$base" copy
 release "tree-$base-ours"
 
 cd "$top"
+# In a process group of its own, which ends when we are interrupted, as in a step.
+set -m
 /usr/bin/python3 -B "$rig/mutants.py" "$rig/mutants-equivalent" "$only" "$build/$base/mutants.log" \
-	"$copy" "$(nproc)" "$rig/mutant.sh" "$copy" -- "${files[@]}"
+	"$copy" "$(nproc)" "$rig/mutant.sh" "$copy" -- "${files[@]}" </dev/null &
+pid=$!
+set +m
+trap 'kill -- "-$pid"; wait "$pid" || true; exit 130' INT TERM HUP
+wait "$pid"
