@@ -130,7 +130,9 @@ no_controller() {
 
 kunit() {
 	cd "$tree"
-	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="obj-$uml" --timeout=3600 || true
+	# Of itself a kernel of allnoconfig no longer runs them.
+	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="obj-$uml" --timeout=3600 \
+		--kernel_args=kunit.autorun=1 || true
 	cp "obj-$uml/test.log" "$results"
 }
 
