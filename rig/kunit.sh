@@ -73,7 +73,7 @@ execute() {
 	rm -f "$tree/$obj/test.log" "$tree/$obj/kernel/cgroup/misc.gcda"
 	arguments+=("misc.kunit_steps=$steps" "misc.kunit_seed=$seed" "misc.kunit_ms=$milliseconds")
 	kunit exec --timeout=3600 "${arguments[@]/#/--kernel_args=}" || true
-	cp "$tree/$obj/test.log" "$results"
+	as_printed <"$tree/$obj/test.log" >"$results"
 	[ "$variant" != uml-coverage ] || (cd "$tree" && gcov --json-format --stdout --branch-probabilities \
 		"$obj/kernel/cgroup/misc.gcda" >"$build/$base/coverage.json")
 }

@@ -89,6 +89,16 @@ last_line() {
 	tail -c 2000 "$1" | tr '\r' '\n' | tr -cd '[:print:]\n' | grep -v '^ *$' | tail -n 1
 }
 
+# as_printed: the kernel log on standard input, each message once. On newer kernels a WARNING takes over the
+# serial console: a message that was being written is cut off, at its very end maybe, and printed again.
+as_printed() {
+	tr -d '\r' | awk '
+		$0 == "** replaying previous printk message **" { again = 1; next }
+		NR > 1 && !(again && index($0, held) == 1) { print held }
+		{ held = $0; again = 0 }
+		END { if (NR) print held }'
+}
+
 # step WHAT LOG COMMAND...: runs it with its output in build/log/LOG.log, and shows
 # that it is alive: on a terminal the latest line of the log, else one line a minute.
 step() {

@@ -74,17 +74,19 @@ args=(-L /usr/share/seabios -L /usr/share/qemu
 	-accel tcg,thread=multi -machine q35 -smp 4 -m 3072 -cpu "$cpu"
 	-nodefaults -display none -no-reboot -device "$psp"
 	-kernel "$kernel/bzImage" "${boot[@]}")
+# Newer kernels drop messages that the serial console is too slow for.
+append="panic=-1 log_buf_len=4M $append"
 
 if [ -n "$shell" ]; then
 	echo "Ctrl-A x ends the machine; so does poweroff -f."
-	exec "$qemu" "${args[@]}" -serial mon:stdio -append "console=ttyS0 panic=-1 quiet $append"
+	exec "$qemu" "${args[@]}" -serial mon:stdio -append "console=ttyS0 quiet $append"
 fi
 
 if [ -n "$script" ]; then
-	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 panic=-1 run=\"$script\" $append")
+	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 run=\"$script\" $append")
 else
 	log=$console
-	args+=(-serial stdio -append "console=ttyS0 panic=-1 $append")
+	args+=(-serial stdio -append "console=ttyS0 $append")
 fi
 
 # One line that says what went wrong, the end of the log, where the rest is.
@@ -114,7 +116,7 @@ rc=0
 wait "$machine" || rc=$?
 trap 'rm -f "$dir/initrd" "$dir/stdio"' EXIT
 wait
-tr -d '\r' <"$log" >"$dir/log.tmp" && mv "$dir/log.tmp" "$log"
+as_printed <"$log" >"$dir/log.tmp" && mv "$dir/log.tmp" "$log"
 
 if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
 	failed "the machine did not power off within $limit s"

@@ -56,6 +56,8 @@ awk '
 	/detected stall|soft lockup|hard LOCKUP|nobody cared/ ||
 	/list_(add|del) corruption|refcount_t: |unreferenced object|kmemleak: [0-9]+ new/ ||
 	/unable to handle|Segfault with no mm|Kernel mode (fault|signal)/ { bad($0) }
+	# Nobody knows what was in it.
+	/^\*\* [0-9]+ printk messages dropped \*\*/ { bad($0) }
 	END {
 		missing()
 		if (!booted)
