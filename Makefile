@@ -52,7 +52,7 @@ series-check: ## git am them to a pristine base; after each one every configurat
 lint: ## checkpatch, sparse, coccinelle, kernel-doc, the manual: silent if all is well
 	@rig/lint.sh $(BASE)
 
-bench: ## what a charge costs, against stock, on UML: tables and plots in build/BASE/bench
+bench: ## what a charge costs, against stock, on UML: tables and plots in build/bench/BASE
 	@rig/bench.sh $(BASE)
 
 model: ## all that charges without the lock can do to each other, by a model checker

@@ -5,14 +5,14 @@
 #
 #   bench.sh BASE
 #
-# What is timed is in rig/bench. In build/BASE/bench: results.tsv, the plots, and each kernel's log.
+# What is timed is in rig/bench. In build/bench/BASE: results.tsv, the plots, and each kernel's log.
 
 . "$(dirname "$0")/tree.sh"
 
 [ $# = 1 ] || die "usage: bench.sh BASE"
 base=$1 rounds=9
 check_base "$base"
-out=$build/$base/bench
+out=$build/bench/$base
 
 need ccache flex bison bc rsync patch gcc make python3 cpio gnuplot-nox bsdextrautils
 
