@@ -46,7 +46,7 @@ mutants: ## small mistakes in the controller: which test notices each (ONLY=part
 series: ## the patches for git am, with a cover letter, in build/series
 	@rig/series.sh $(BASE)
 
-series-check: ## git am them to a pristine base; after each one every configuration builds
+series-check: ## git am them to a pristine base; every configuration builds after each one
 	@rig/series-check.sh $(BASE)
 
 lint: ## checkpatch, sparse, coccinelle, kernel-doc, the manual: silent if all is well

@@ -23,7 +23,8 @@ fetch_base "$base"
 # Nobody's own settings; and what is the same gives the same patches.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: no commit of git's says who signs the series"
-{ read -r GIT_AUTHOR_NAME && read -r GIT_AUTHOR_EMAIL && read -r GIT_AUTHOR_DATE; } <<<"$author"
+{ read -r name && read -r email && read -r GIT_AUTHOR_DATE; } <<<"$author"
+: "${GIT_AUTHOR_NAME:=$name}" "${GIT_AUTHOR_EMAIL:=$email}"
 export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 
@@ -109,7 +110,9 @@ for p in "${patches[@]}"; do
 done
 diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not end at this clone's tree"
 
-in_repo config branch.series.description "$(message "$top/series/cover")"
+in_repo config branch.series.description "$(message "$top/series/cover")
+
+The series applies to Linux $version."
 rm -rf "$out"
 in_repo format-patch --quiet --output-directory "$out" --cover-letter --cover-from-description=subject \
 	--no-signature --zero-commit --stat=100 base
