@@ -345,28 +345,26 @@ static bool misc_cg_open(struct misc_cg_res *res,
 }
 
 /*
- * @usage and @charged_by_amount of a copy of @counter as everybody knows them.
- * While a word looks closed, who wants it waits for the lock: together, what
- * was in them is what was in them when the last one was read.
+ * All credit at @counter and below, at one instant: while a word looks closed,
+ * who wants it waits for the lock, so what was in all of them is what was in
+ * them when the last one was read.
  */
-static void misc_cg_read_words(struct misc_cg_res *res,
-			       struct misc_cg_counter *counter,
-			       struct misc_cg_counter *copy)
+static u64 misc_cg_read_credit(struct misc_cg_res *res,
+			       struct misc_cg_counter *counter)
 {
 	struct misc_cg_open_word *open;
+	u64 credit = 0;
 
 	list_for_each_entry(open, &res->open_words, node) {
 		if (!misc_cg_is_below(open->counter, counter))
 			continue;
 		open->seen = atomic64_xchg(&open->word->value, 0);
-		copy->usage -= misc_cg_word_credit(open->seen);
-		if (open->counter == counter)
-			copy->charged_by_amount +=
-				misc_cg_word_by_amount(open->seen);
+		credit += misc_cg_word_credit(open->seen);
 	}
 	list_for_each_entry(open, &res->open_words, node)
 		if (misc_cg_is_below(open->counter, counter))
 			atomic64_set_release(&open->word->value, open->seen);
+	return credit;
 }
 
 /*
@@ -939,7 +937,7 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 	if (i == MISC_CG_RES_MAX)
 		return ERR_PTR(-ENOSPC);
 
-	spare = kcalloc(nr_spare, sizeof(*spare), GFP_KERNEL);
+	spare = kvcalloc(nr_spare, sizeof(*spare), GFP_KERNEL);
 	if (!spare)
 		return ERR_PTR(-ENOMEM);
 	list_for_each_entry(cg, &misc_cg_list, node) {
@@ -947,7 +945,7 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 			continue;
 		list_for_each_entry(cg, &misc_cg_list, node)
 			misc_cg_counter_free(cg, i);
-		kfree(spare);
+		kvfree(spare);
 		return ERR_PTR(-ENOMEM);
 	}
 
@@ -1096,7 +1094,7 @@ static struct misc_cg_view misc_cg_view(struct misc_cg_res *res,
 	view.effective_max = MISC_CG_UNLIMITED;
 	view.counter = *counter;
 	if (exact)
-		misc_cg_read_words(res, counter, &view.counter);
+		view.counter.usage -= misc_cg_read_credit(res, counter);
 	for (; counter; counter = counter->parent)
 		view.effective_max = min(view.effective_max,
 					 misc_cg_limit(res, counter));

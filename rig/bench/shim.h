@@ -164,8 +164,9 @@ static __thread unsigned long this_cpu_off;
 #define kzalloc_obj(x)	kzalloc(sizeof(x), GFP_KERNEL)
 #define struct_size(p, member, n) (sizeof(*(p)) + flex_array_size(p, member, n))
 #define flex_array_size(p, member, n) ((n) * sizeof(*(p)->member))
-#define kcalloc(n, size, flags) calloc(n, size)
+#define kvcalloc(n, size, flags) calloc(n, size)
 #define kfree		free
+#define kvfree		free
 
 struct list_head { struct list_head *next, *prev; };
 #define LIST_HEAD(name)	struct list_head name = { &name, &name }

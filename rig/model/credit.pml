@@ -471,7 +471,7 @@ proctype user(byte cg, held, ops; bool is_by_amount)
 }
 
 /*
- * misc_cg_read_words() takes what is in the words and puts it back when it has
+ * misc_cg_read_credit() takes what is in the words and puts it back when it has
  * seen all of them; what it shows was so in between.
  */
 inline read(cg)

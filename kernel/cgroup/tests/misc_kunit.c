@@ -241,7 +241,7 @@ static void t_free_words(struct misc_cg_res *res)
 	list_for_each_entry(word, &res->spare, node)
 		if (!first || word < first)
 			first = word;
-	kfree(first);
+	kvfree(first);
 }
 
 /* Forget the names that a test has made; slots are for ever otherwise. */
@@ -303,6 +303,25 @@ static const char *t_levels(struct t_fixture *t, struct misc_cg_res *res,
 static u64 t_usage(struct misc_cg_res *res, struct misc_cg *cg)
 {
 	return t_counter(res, cg).usage;
+}
+
+/* All that was charged by amount to @cg itself; its words have a part of it. */
+static u64 t_charged_by_amount(struct misc_cg_res *res, struct misc_cg *cg)
+{
+	struct misc_cg_open_word *open;
+	struct misc_cg_counter *counter;
+	u64 amount, value;
+
+	spin_lock_irq(&res->lock);
+	counter = misc_cg_counter(res, cg);
+	amount = counter->charged_by_amount;
+	list_for_each_entry(open, &res->open_words, node) {
+		value = atomic64_read(&open->word->value);
+		if (open->counter == counter)
+			amount += misc_cg_word_by_amount(value);
+	}
+	spin_unlock_irq(&res->lock);
+	return amount;
 }
 
 /*
@@ -527,7 +546,7 @@ static int t_init(struct kunit *test)
 
 static void t_uncharge_all(struct misc_cg_res *res, struct misc_cg *cg)
 {
-	u64 amount = t_counter(res, cg).charged_by_amount;
+	u64 amount = t_charged_by_amount(res, cg);
 
 	if (amount)
 		misc_cg_uncharge(res, cg, amount);

@@ -367,7 +367,7 @@ static void credit_has_room_for_31_bits(struct kunit *test)
 	EXPECT_CREDIT(t->leaf, 0);
 	misc_cg_charge_release(&c[2]);
 	KUNIT_EXPECT_EQ(test, t_usage(t->a, t->leaf), max);
-	KUNIT_EXPECT_EQ(test, t_counter(t->a, t->leaf).charged_by_amount, max);
+	KUNIT_EXPECT_EQ(test, t_charged_by_amount(t->a, t->leaf), max);
 	misc_cg_uncharge(t->a, t->leaf, max);
 	EXPECT_CREDIT(t->leaf, max);
 	EXPECT_USAGE("0 0 0 0 0");
@@ -401,7 +401,7 @@ static void amount_is_known_on_every_cpu(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, work_on_cpu(cpu, c_uncharge, &there));
 		EXPECT_USAGE("0 0 0 0 0");
 		KUNIT_EXPECT_EQ(test,
-				t_counter(t->a, t->leaf).charged_by_amount, 0);
+				t_charged_by_amount(t->a, t->leaf), 0);
 	}
 }
 
@@ -484,7 +484,7 @@ static void wrong_guess_changes_nothing(struct kunit *test)
 		misc_cg_uncharge(t->a, t->leaf, 1);
 		EXPECT_USAGE("0 0 0 0 0");
 		KUNIT_EXPECT_EQ(test,
-				t_counter(t->a, t->leaf).charged_by_amount, 0);
+				t_charged_by_amount(t->a, t->leaf), 0);
 		EXPECT_PEAK("4 4 4 4 0");
 
 		/* And where it is closed. */

@@ -401,8 +401,9 @@ static void h_compare(struct h_state *h)
 			h_expect(h, c->usage == m->usage, "usage");
 			h_expect(h, c->peak == m->peak, "peak");
 			h_expect(h, !n || c->max == m->max, "max");
-			h_expect(h, c->charged_by_amount == m->by_amount,
-				 "charged_by_amount");
+			h_expect(h, t_charged_by_amount(h->res[res],
+							h->node[n].cg) ==
+				 m->by_amount, "charged_by_amount");
 			h_expect(h, c->nr_max == m->nr_max, ".max");
 			h_expect(h, c->nr_max_local == m->nr_max_local,
 				 "local .max");
