@@ -305,23 +305,26 @@ static u64 t_usage(struct misc_cg_res *res, struct misc_cg *cg)
 	return t_counter(res, cg).usage;
 }
 
-/* All that was charged by amount to @cg itself; its words have a part of it. */
-static u64 t_charged_by_amount(struct misc_cg_res *res, struct misc_cg *cg)
+/* What lies in the words of a cgroup, which stay as they are. */
+static u64 t_in_words(struct misc_cg_res *res, struct misc_cg *cg,
+		      u64 (*part)(u64 word))
 {
 	struct misc_cg_open_word *open;
-	struct misc_cg_counter *counter;
-	u64 amount, value;
+	u64 sum = 0;
 
 	spin_lock_irq(&res->lock);
-	counter = misc_cg_counter(res, cg);
-	amount = counter->charged_by_amount;
-	list_for_each_entry(open, &res->open_words, node) {
-		value = atomic64_read(&open->word->value);
-		if (open->counter == counter)
-			amount += misc_cg_word_by_amount(value);
-	}
+	list_for_each_entry(open, &res->open_words, node)
+		if (open->counter == misc_cg_counter(res, cg))
+			sum += part(atomic64_read(&open->word->value));
 	spin_unlock_irq(&res->lock);
-	return amount;
+	return sum;
+}
+
+/* Here, not below. */
+static u64 t_charged_by_amount(struct misc_cg_res *res, struct misc_cg *cg)
+{
+	return t_counter(res, cg).charged_by_amount +
+	       t_in_words(res, cg, misc_cg_word_by_amount);
 }
 
 /*

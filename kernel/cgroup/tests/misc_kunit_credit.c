@@ -7,23 +7,8 @@
  * where it would be noticed first.
  */
 
-/* What lies in the words of a cgroup, which stay as they are. */
-static u64 c_credit(struct misc_cg_res *res, struct misc_cg *cg)
-{
-	struct misc_cg_open_word *open;
-	u64 credit = 0, value;
-
-	spin_lock_irq(&res->lock);
-	list_for_each_entry(open, &res->open_words, node) {
-		value = atomic64_read(&open->word->value);
-		if (open->counter == misc_cg_counter(res, cg))
-			credit += misc_cg_word_credit(value);
-	}
-	spin_unlock_irq(&res->lock);
-	return credit;
-}
-
-#define EXPECT_CREDIT(cg, n) KUNIT_EXPECT_EQ(test, c_credit(t->a, cg), n)
+#define EXPECT_CREDIT(cg, n) \
+	KUNIT_EXPECT_EQ(test, t_in_words(t->a, cg, misc_cg_word_credit), n)
 
 /* Charge and uncharge, so that @amount is left as credit. */
 static void c_leave(struct kunit *test, struct misc_cg *cg, u64 amount)
