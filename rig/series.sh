@@ -20,7 +20,7 @@ work=$build/series/work-$base
 need git patch rsync
 fetch_base "$base"
 
-# Nobody's own settings; and what is the same gives the same patches.
+# Nobody's own settings, but who it is from; and what is the same gives the same patches.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: no commit of git's says who signs the series"
 { read -r name && read -r email && read -r GIT_AUTHOR_DATE; } <<<"$author"
