@@ -390,20 +390,27 @@ static void misc_cg_count_refusal(struct misc_cg_counter *counter,
 		by->nr_max++;
 }
 
-/* The topmost level whose usage may be too high for its limit or its peak. */
-static struct misc_cg_counter *misc_cg_tight(struct misc_cg_res *res,
-					     struct misc_cg_counter *counter,
-					     struct misc_cg_counter *end,
-					     u64 amount)
+/*
+ * Add @amount to all levels from @counter up to below @end, if they stay within
+ * their limits and peaks, credit included; or else to none.
+ * Return: NULL, or the topmost level that would not.
+ */
+static struct misc_cg_counter *misc_cg_add_within(struct misc_cg_res *res,
+						  struct misc_cg_counter *counter,
+						  struct misc_cg_counter *end,
+						  u64 amount)
 {
-	struct misc_cg_counter *tight = NULL;
+	struct misc_cg_counter *tight = NULL, *c;
 
-	for (; counter != end; counter = counter->parent) {
-		u64 bound = min(misc_cg_limit(res, counter), counter->peak);
+	for (c = counter; c != end; c = c->parent) {
+		u64 bound = min(misc_cg_limit(res, c), c->peak);
 
-		if (counter->usage > bound || amount > bound - counter->usage)
-			tight = counter;
+		if (c->usage > bound || amount > bound - c->usage)
+			tight = c;
+		c->usage += amount;	/* may wrap, and is taken back then */
 	}
+	if (tight)
+		misc_cg_sub(res, counter, end, amount);
 	return tight;
 }
 
@@ -413,7 +420,7 @@ static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
 		       struct misc_cg_refusal *refusal)
 {
 	struct misc_cg_open_word *open, *next;
-	struct misc_cg_counter *c;
+	struct misc_cg_counter *tight, *c;
 
 	lockdep_assert_held(&res->lock);
 
@@ -422,18 +429,19 @@ static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
 	 * level are closed, and usages up to there are exact.  It fits into the
 	 * levels above.  What has been open for long may not be used any more.
 	 */
-	c = misc_cg_tight(res, counter, end, amount);
+	tight = misc_cg_add_within(res, counter, end, amount);
 	list_for_each_entry_safe(open, next, &res->open_words, node) {
-		if (!c)
+		if (!tight)
 			break;
-		if (!misc_cg_is_below(open->counter, c))
+		if (!misc_cg_is_below(open->counter, tight))
 			continue;
 		misc_cg_close(res, open);
-		c = misc_cg_tight(res, counter, end, amount);
+		tight = misc_cg_add_within(res, counter, end, amount);
 	}
+	if (!tight)
+		return 0;
 
-	/* Where nothing is tight, it fits everywhere. */
-	for (c = c ? counter : end; c != end; c = c->parent) {
+	for (c = counter; c != end; c = c->parent) {
 		u64 limit = misc_cg_limit(res, c);
 
 		/* The limit may be below the usage, the sum might wrap. */

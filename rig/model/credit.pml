@@ -179,7 +179,7 @@ inline close_below(top)
 	i = 0
 }
 
-/* misc_cg_tight(), or END */
+/* misc_cg_add_within(), which adds in the end; or END */
 inline find_tight(cg, end, amount)
 {
 	d_step {
