@@ -155,12 +155,11 @@ static struct misc_cg_res *misc_cg_res_find(const char *name)
  * CPU that it was uncharged on, and the next charge there takes it with one
  * compare-and-exchange, however deep the cgroup is.  A word is opened and
  * closed with the lock held; while it is open it changes without.  Charges that
- * find no credit and returns that do not fit in take the lock.  These hold all
- * the time:
+ * find no credit and returns that do not fit in take the lock.  While nobody has
+ * it, these hold:
  *
  * - The usage of a counter, less the credit in open words there and below, is
- *   the sum of all charges: what everybody calls usage.  A reader has some of
- *   that credit in its own hands while it holds the lock.
+ *   the sum of all charges: what everybody calls usage.
  * - A word is open only while, from its cgroup up to the root, no usage is
  *   above the limit.  Whoever takes credit asks nobody: it fits already.
  * - No usage, credit included, is above the peak; and every peak was reached.
@@ -390,22 +389,30 @@ static void misc_cg_count_refusal(struct misc_cg_counter *counter,
 		by->nr_max++;
 }
 
+/* Whether @amount more may be too much for the limit of @counter or its peak. */
+static bool misc_cg_is_tight(struct misc_cg_res *res,
+			     struct misc_cg_counter *counter, u64 amount)
+{
+	u64 bound = min(misc_cg_limit(res, counter), counter->peak);
+
+	return counter->usage > bound || amount > bound - counter->usage;
+}
+
 /*
- * Add @amount to all levels from @counter up to below @end, if they stay within
- * their limits and peaks, credit included; or else to none.
- * Return: NULL, or the topmost level that would not.
+ * Add @amount to all levels from @counter up to below @end, if none of them is
+ * tight; or else to none, and return the topmost that is.  As most are not, this
+ * adds while it looks.  Nobody sees a usage that is too high meanwhile: all who
+ * look have the lock, and who takes credit does not look.
  */
-static struct misc_cg_counter *misc_cg_add_within(struct misc_cg_res *res,
-						  struct misc_cg_counter *counter,
-						  struct misc_cg_counter *end,
-						  u64 amount)
+static struct misc_cg_counter *misc_cg_try_add(struct misc_cg_res *res,
+					       struct misc_cg_counter *counter,
+					       struct misc_cg_counter *end,
+					       u64 amount)
 {
 	struct misc_cg_counter *tight = NULL, *c;
 
 	for (c = counter; c != end; c = c->parent) {
-		u64 bound = min(misc_cg_limit(res, c), c->peak);
-
-		if (c->usage > bound || amount > bound - c->usage)
+		if (misc_cg_is_tight(res, c, amount))
 			tight = c;
 		c->usage += amount;	/* may wrap, and is taken back then */
 	}
@@ -425,18 +432,21 @@ static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
 	lockdep_assert_held(&res->lock);
 
 	/*
-	 * Until it fits, credit included; or else until all words below that
-	 * level are closed, and usages up to there are exact.  It fits into the
-	 * levels above.  What has been open for long may not be used any more.
+	 * Close words below the topmost tight level until it fits, credit
+	 * included, or until none is left and the usages up to that level are
+	 * exact; it fits into those above.  What has been open for long may not
+	 * be used any more, and goes first.  A word that is passed by need not
+	 * be looked at again: the next tight level is further below.
 	 */
-	tight = misc_cg_add_within(res, counter, end, amount);
+	tight = misc_cg_try_add(res, counter, end, amount);
 	list_for_each_entry_safe(open, next, &res->open_words, node) {
 		if (!tight)
 			break;
 		if (!misc_cg_is_below(open->counter, tight))
 			continue;
 		misc_cg_close(res, open);
-		tight = misc_cg_add_within(res, counter, end, amount);
+		if (!misc_cg_is_tight(res, tight, amount))
+			tight = misc_cg_try_add(res, counter, end, amount);
 	}
 	if (!tight)
 		return 0;

@@ -179,7 +179,7 @@ inline close_below(top)
 	i = 0
 }
 
-/* misc_cg_add_within(), which adds in the end; or END */
+/* What misc_cg_try_add() returns, or END for NULL; here nothing is added yet. */
 inline find_tight(cg, end, amount)
 {
 	d_step {
