@@ -15,7 +15,7 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants series series-check lint bench model guest machine clients shell boot clean
+.PHONY: help run test defects torture coverage mutants series series-check lint bench lock-hold guest machine clients shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,14 +49,14 @@ series: ## the patches for git am, with a cover letter, in build/series
 series-check: ## git am them to a pristine base; every configuration builds after each one
 	@rig/series-check.sh $(BASE)
 
-lint: ## checkpatch, sparse, coccinelle, kernel-doc, the manual: silent if all is well
+lint: ## checkpatch, sparse, coccinelle, kernel-doc, the manual: no output means no findings
 	@rig/lint.sh $(BASE)
 
-bench: ## what a charge costs, against stock, on UML: tables and plots in build/bench/BASE
+bench: ## what a charge costs, ours against stock, on UML and in user space
 	@rig/bench.sh $(BASE)
 
-model: ## all that charges without the lock can do to each other, by a model checker
-	@rig/model.sh
+lock-hold: ## how long the lock of a resource is held at 5,000 levels, beside stock's walks
+	@rig/lock-hold.sh $(BASE)
 
 guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is refused
 	@rig/kernel.sh $(BASE) $(flavor) run

@@ -2,17 +2,22 @@
 /*
  * A provider of misc cgroup resources that is driven from user space
  *
- * Registers what the module parameter says, e.g. resources=widget:10,gadget:3,
- * and gives a device, /dev/test_misc_cg.  An open file of it owns one charge,
- * as a VM owns its ASID: whoever closes the file, or is killed, returns it.
- * A write is one command, and fails with the error of the call it makes:
+ * Registers the resources of its module parameter, for example
+ * resources=widget:10,gadget:3, and creates a device, /dev/test_misc_cg.  An
+ * open file of it owns one charge, as a VM owns its ASID: closing the file,
+ * also because its owner was killed, releases the charge.  A write is one
+ * command and fails with the error of the call that it makes:
  *
- *	charge NAME AMOUNT	charge the writer's cgroup; the file holds it
- *	move			move the file's charge to the writer's cgroup
- *	release			return the file's charge
- *	register NAME CAPACITY
- *	capacity NAME CAPACITY
- *	unregister NAME
+ *	charge NAME AMOUNT		charge the cgroup of the writer
+ *	charge-opener NAME AMOUNT	charge the cgroup in which the file was
+ *					opened, on behalf of its opener
+ *	move				move the charge to the cgroup of the
+ *					writer: from the file to a charge on
+ *					the stack, transferred back to the file
+ *	release				release the charge
+ *	register NAME CAPACITY		register a resource
+ *	capacity NAME CAPACITY		change the capacity of a resource
+ *	unregister NAME			unregister a resource
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -48,6 +53,7 @@ static LIST_HEAD(test_res_list);
 struct test_file {
 	struct mutex lock;		/* Guards charge. */
 	struct misc_cg_charge charge;
+	struct misc_cg *opener;		/* the cgroup, with a reference */
 };
 
 static struct test_res *test_res_find(const char *name)
@@ -100,11 +106,13 @@ static int test_file_move(struct test_file *f)
 	int ret = misc_cg_charge_move_current(&to, &f->charge);
 
 	if (!ret)
-		f->charge = to;
+		misc_cg_charge_transfer(&f->charge, &to);
 	return ret;
 }
 
-static int test_file_charge(struct test_file *f, const char *name, u64 amount)
+/* Charge @cg, or the cgroup of the current task if that is NULL. */
+static int test_file_charge(struct test_file *f, struct misc_cg *cg,
+			    const char *name, u64 amount)
 {
 	struct misc_cg_charge empty = {};
 	struct misc_cg_res *res = NULL;
@@ -123,6 +131,8 @@ static int test_file_charge(struct test_file *f, const char *name, u64 amount)
 		if (r)
 			res = r->res;
 	}
+	if (cg)
+		return misc_cg_charge_cgroup(&f->charge, res, cg, amount);
 	return misc_cg_charge_current(&f->charge, res, amount);
 }
 
@@ -150,7 +160,9 @@ static int test_file_command(struct test_file *f, char *line)
 		return 0;
 	}
 	if (words == 3 && !strcmp(verb, "charge"))
-		return test_file_charge(f, name, number);
+		return test_file_charge(f, NULL, name, number);
+	if (words == 3 && !strcmp(verb, "charge-opener"))
+		return test_file_charge(f, f->opener, name, number);
 
 	guard(mutex)(&test_res_mutex);
 
@@ -200,6 +212,7 @@ static int test_open(struct inode *inode, struct file *file)
 	if (!f)
 		return -ENOMEM;
 	mutex_init(&f->lock);
+	f->opener = get_current_misc_cg();
 	file->private_data = f;
 	return 0;
 }
@@ -209,6 +222,7 @@ static int test_release(struct inode *inode, struct file *file)
 	struct test_file *f = file->private_data;
 
 	misc_cg_charge_release(&f->charge);
+	put_misc_cg(f->opener);
 	kfree(f);
 	return 0;
 }

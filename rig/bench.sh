@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Times the controller and stock's on UML, where a kernel runs natively, one after the other in several
-# rounds.
+# Times ours and stock by turns in several rounds: as a kernel on UML, which runs natively, and as misc.c
+# alone in user space, with the instructions that an x86 kernel has.
 #
 #   bench.sh BASE
 #
-# What is timed is in rig/bench. In build/bench/BASE: results.tsv, the plots, and each kernel's log.
+# What is timed is in rig/bench. In build/bench/BASE: results.tsv and the logs, userspace/ with the same.
 
 . "$(dirname "$0")/tree.sh"
 
@@ -14,17 +14,15 @@ base=$1 rounds=9
 check_base "$base"
 out=$build/bench/$base
 
-need ccache flex bison bc rsync patch gcc make python3 cpio gnuplot-nox bsdextrautils
+need ccache flex bison bc rsync patch gcc make python3 cpio libc6-dev bsdextrautils
 
-# On every CPU that there is, where UML can have several.
+# On two CPUs, where there are two and UML can have several.
 configs=("$rig/kernel/bench.config")
-cpus=1 arguments=()
+arguments=()
 fetch_base "$base"
-if uml_has_smp; then
+if uml_has_smp && [ "$(nproc)" -gt 1 ]; then
 	configs+=("$rig/kernel/bench-smp.config")
-	cpus=$(nproc)
-	[ "$cpus" -le 64 ] || cpus=64
-	arguments=("ncpus=$cpus" seccomp=on)
+	arguments=(ncpus=2 seccomp=on)
 fi
 
 rm -rf "$out"
@@ -47,21 +45,23 @@ compile() {
 	mkdir "$obj/bench"
 	cp "$rig"/bench/{Makefile,bench.c} "$obj/bench/"
 	kmake M="$obj/bench" CFLAGS_bench.o="${define[*]}" modules
-	gcc -O2 -Wall -Werror -static "${define[@]}" -o "$root/init" "$rig/bench/init.c"
+	gcc -O2 -Wall -Werror -static -o "$root/init" "$rig/bench/init.c"
 	cp "$obj/bench/bench.ko" "$root/"
 	cp "$obj/linux" "$out/linux-$flavor"
 	userspace "$flavor"
 	(cd "$root" && printf '%s\n' init bench.ko | cpio --quiet -o -H newc -R 0:0) >"$out/$flavor.cpio"
 }
 
-# The same misc.c in user space, with the headers that it asks for; those that user space has come first.
+# The same misc.c in user space. Kernel headers that it includes are shim.h; headers of user space's own
+# come first.
 userspace() {
 	local headers=$out/headers-$1 h
-	mkdir -p "$headers"/{linux,trace/events}
+	mkdir -p "$headers"/{linux,trace/events,api/linux}
 	{ sed -nE 's,^#include <((linux|trace)/.*)>,\1,p' "$tree/kernel/cgroup/misc.c"; echo linux/types.h; } |
 		while read -r h; do echo '#include "shim.h"' >"$headers/$h"; done
-	cp "$tree/include/linux/misc_cgroup.h" "$headers/linux/"
-	gcc -O2 -fno-strict-aliasing -w "${define[@]}" -I"$rig/bench" -idirafter "$headers" \
+	cp "$tree/include/linux/misc_cgroup.h" "$headers/api/linux/"
+	gcc -O2 -fno-strict-aliasing -Wall -Werror -Wno-unused-function -pthread "${define[@]}" \
+		-I"$rig/bench" -I"$headers/api" -idirafter "$headers" \
 		-DMISC_C="\"$tree/kernel/cgroup/misc.c\"" -o "$out/userspace-$1" "$rig/bench/userspace.c"
 }
 
@@ -101,17 +101,15 @@ for flavor in stock ours; do
 	release "tree-${home##*/}-$flavor"
 done
 exclusive bench
-step "time charges on $cpus CPUs, $rounds rounds" "bench-run-$base" measure
+step "time charges, $rounds rounds" "bench-run-$base" measure
 release bench
 table() {
 	/usr/bin/python3 -B "$rig/bench/results.py" "$1" >"$1/results.tsv"
 	column -t -s "$(printf '\t')" "$1/results.tsv"
 }
 table "$out"
-[ ${#arguments[@]} -gt 0 ] || echo "UML has one CPU in $base, for which a kernel's atomic instructions are not locked."
+[ ${#arguments[@]} -gt 0 ] || echo "UML has one CPU here, for which a kernel's atomic instructions are not locked."
 echo
-echo "In user space, with the locked instructions that an x86 kernel has. What takes the lock, all but pair_own,"
-echo "is without cli and sti, and has pushf and popf instead, twice (two_pushf_popf):"
+echo "In user space, with the locked instructions of an x86 kernel:"
 table "$out/userspace"
-(cd "$out" && gnuplot -e "threads=$cpus" "$rig/bench/plots.gp")
-echo "the tables and the plots are in ${out#"$PWD"/}"
+echo "the tables are in ${out#"$PWD"/}"

@@ -7,6 +7,8 @@
 #   uml            the kernel as a process, with KASAN, on one CPU
 #   uml-i386       the same with 32 bits, where a counter takes two words; on four CPUs where UML can have
 #                  them, which it cannot with KASAN
+#   uml-interrupt  the kernel of "uml" again, with a provider that charges in an interrupt, where it must
+#                  not: lockdep has to report that. It reports once per boot, so each case has a boot
 #   uml-coverage   on one CPU and without checks; leaves gcov's report in build/BASE/coverage.json
 #   smp-i386       32 bits and four CPUs, in QEMU: here a counter that is read in two steps shows
 #
@@ -24,9 +26,13 @@ for n in STEPS="$steps" SEED="$seed"; do
 	[[ ${n#*=} =~ ^[1-9][0-9]{0,8}$ ]] || die "$n: not a number from 1 to 999999999"
 done
 
+obj=obj-kunit-$variant
 machine=() options=("CC=ccache gcc") configs=(kunit kunit-checks "kunit-$variant") arguments=()
 case $variant in
 uml) ;;
+uml-interrupt)
+	obj="obj-kunit-uml"
+	configs=(kunit kunit-checks kunit-uml) ;;
 uml-coverage)
 	configs=(kunit "kunit-$variant")
 	# Functions of our own count once, not wherever they are inlined.
@@ -40,7 +46,7 @@ smp-i386)
 	machine=(--arch=i386 --qemu_args "-smp 4")
 	# TCG is fifty times slower than UML, and its other CPUs only help where tests wait for time.
 	steps=20000 milliseconds=1000 ;;
-*) die "$variant: unknown variant; there are: uml uml-i386 uml-coverage smp-i386" ;;
+*) die "$variant: unknown variant; there are: uml uml-i386 uml-interrupt uml-coverage smp-i386" ;;
 esac
 
 need ccache flex bison bc rsync patch gcc make python3
@@ -55,7 +61,6 @@ if [ "$variant" = uml-i386 ] && uml_has_smp; then
 	arguments=(ncpus=4 seccomp=on)
 fi
 mkdir -p "$build/$base"
-obj=obj-kunit-$variant
 
 kunit() {
 	cd "$tree"
@@ -78,7 +83,33 @@ execute() {
 		"$obj/kernel/cgroup/misc.gcda" >"$build/$base/coverage.json")
 }
 
+# in_interrupt CASE: a boot of the kernel in which misc_kunit_interrupt.c does that.
+in_interrupt() {
+	timeout 60 "$tree/$obj/linux" mem=1G console=tty kunit_shutdown=halt kunit.autorun=1 kunit.filter_glob=none \
+		"misc.kunit_interrupt=$1" </dev/null >"$results" 2>&1 || true
+}
+
+interrupts() {
+	local case passed=0 failed=0
+	for case in release release_of_nothing charge_of_no_resource; do
+		results=$build/$base/kunit-$variant-$case.log
+		step "$case in an interrupt" "kunit-run-$base-$variant" in_interrupt "$case"
+		if grep -A 10 "kunit: $case in an interrupt: 1" "$results" | grep -q 'WARNING: inconsistent lock state'; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+			echo "error: $case in an interrupt: lockdep has not reported it; see $results" >&2
+		fi
+	done
+	echo "$passed passed, $failed failed, 0 skipped"
+	[ "$failed" = 0 ]
+}
+
 step "build the KUnit kernel of $base ($variant; about 5 minutes the first time)" "kunit-build-$base-$variant" compile
+if [ "$variant" = uml-interrupt ]; then
+	interrupts
+	exit
+fi
 rm -f "$results"
 step "run the KUnit tests of $base ($variant)" "kunit-run-$base-$variant" execute
 "$rig/verdict.sh" "$base" "$results" "$results"

@@ -14,10 +14,11 @@
 #   --no-platform     the PSP refuses INIT: no SEV platform
 #   --disk IMAGE      boot this file system (see debian.sh) through OVMF, the kernel as an EFI stub. INITRD
 #                     is another one, for its /rig. Nothing is written to either.
+#   --keep FILE       what the machine writes to the disk goes to FILE, and is there at the next boot with it
 
 . "$(dirname "$0")/lib.sh"
 
-limit=600 script='' name=boot shell='' psp=amd-psp append='' disk=''
+limit=600 script='' name=boot shell='' psp=amd-psp append='' disk='' keep=''
 while [ $# -gt 2 ]; do
 	case $1 in
 	--run) script=$2 name=${2%% *}; shift 2 ;;
@@ -26,6 +27,7 @@ while [ $# -gt 2 ]; do
 	--shell) shell=y; shift ;;
 	--append) append=$2; shift 2 ;;
 	--disk) disk=$2; shift 2 ;;
+	--keep) keep=$2; shift 2 ;;
 	--no-platform) psp=$psp,init-fails=on; shift ;;
 	*) die "machine.sh: $1: unknown option" ;;
 	esac
@@ -47,9 +49,13 @@ console=$dir/console.log log=$dir/kernel.log
 if [ -n "$disk" ]; then
 	need ovmf
 	boot=(-bios /usr/share/ovmf/OVMF.fd)
-	for image in "$disk" "$initrd"; do
-		boot+=(-drive "file=${image//,/,,},if=virtio,format=raw,snapshot=on")
-	done
+	root=file=${disk//,/,,},format=raw,snapshot=on
+	if [ -n "$keep" ]; then
+		need qemu-utils
+		[ -f "$keep" ] || qemu-img create -q -f qcow2 -b "$disk" -F raw "$keep"
+		root=file=${keep//,/,,},format=qcow2
+	fi
+	boot+=(-drive "$root,if=virtio" -drive "file=${initrd//,/,,},if=virtio,format=raw,snapshot=on")
 	append="root=/dev/vda rw $append"
 	# What it writes instead is a file without a name there.
 	export TMPDIR=$dir
@@ -74,8 +80,9 @@ args=(-L /usr/share/seabios -L /usr/share/qemu
 	-accel tcg,thread=multi -machine q35 -smp 4 -m 3072 -cpu "$cpu"
 	-nodefaults -display none -no-reboot -device "$psp"
 	-kernel "$kernel/bzImage" "${boot[@]}")
-# Newer kernels drop messages that the serial console is too slow for.
-append="panic=-1 log_buf_len=4M $append"
+# Newer kernels drop messages that the serial console is too slow for. On a busy host the timer interrupt may
+# be too late for the kernel's check of it, which panics.
+append="panic=-1 log_buf_len=4M no_timer_check $append"
 
 if [ -n "$shell" ]; then
 	echo "Ctrl-A x ends the machine; so does poweroff -f."

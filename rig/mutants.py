@@ -27,8 +27,8 @@ TYPES = r"(?:static |const |unsigned |struct \w+ |enum \w+ |u64|u32|bool|int|lon
 ERRORS = {"EBUSY": "ENOSPC", "ENOSPC": "EBUSY", "ENODEV": "EINVAL", "EINVAL": "ENODEV",
           "ENOMEM": "EINVAL", "EEXIST": "EINVAL"}
 # Things of the same type that stand for each other's opposite.
-SWAPPED = {"src": "dst", "dst": "src", "to": "from", "from": "to", "a": "b", "b": "a",
-           "by": "counter", "end": "NULL"}
+SWAPPED = {"to": "from", "from": "to", "a": "b", "b": "a", "source": "cg", "cg": "refusing", "refusing": "cg",
+           "log_cgroup": "cg", "stop": "NULL", "charged_path": "refusing_path", "refusing_path": "charged_path"}
 
 # What is found, what becomes of it. Comments, strings and preprocessor lines are out of reach.
 REPLACED = [
@@ -41,7 +41,7 @@ REPLACED = [
     (r"\btrue\b", "false"), (r"\bfalse\b", "true"),
     (r"(?<![\w.])0(?![\w.])", "1"), (r"(?<![\w.(])1(?![\w.])", "2"),
     (r"\bMISC_CG_UNLIMITED\b", "(MISC_CG_UNLIMITED - 1)"),
-    (r"\bMISC_CG_(RES_MAX|NAME_LEN)\b", r"(MISC_CG_\1 - 1)"),
+    (r"\bMISC_CG_(RES_MAX|NAME_LEN|BATCH|LOG_PATH_MAX|LOG_BUF_SIZE)\b", r"(MISC_CG_\1 - 1)"),
     (r"\bNULL\b", "(void *)16"),
     (r" \? ([^:?]+) : ([^;:?]+?)(?=[;,)])", r" ? \2 : \1"),
     # One "!" alone is taken away above.
@@ -112,12 +112,12 @@ class Mutant:
 
 def statements(masked, start, end):
     """(start, end) of each statement that can be left out."""
-    for match in re.finditer(r"^\t+(?=[^\s}])([^;{}]*;)$", masked[start:end], re.M):
+    for match in re.finditer(r"^\t+(?=[^\s}])((?:[^;{}]|\)\{[^;{}]*\})*;)$", masked[start:end], re.M):
         text = match.group(1)
         # Of "if (...)" and a statement on lines of their own, the statement.
         begin = match.start(1)
         while True:
-            head = re.match(r"(?:if|for|while|for_each_set_bit|list_for_each_entry) \(|else\n\t+|(?:case \w+|default):\n\t+", text)
+            head = re.match(r"(?:if|for|while) \(|(?:list_for_each_entry|scoped_guard)\(|else\n\t+|(?:case \w+|default):\n\t+", text)
             if not head:
                 break
             skip = head.end()
@@ -133,18 +133,20 @@ def statements(masked, start, end):
                 break
         if not text or re.match(TYPES, text) or text == ";":
             continue
-        if re.match(r"return\b.+|lockdep_assert_held|spin_(un)?lock|mutex_(un)?lock", text, re.S):
+        if re.match(r"return\b.+|lockdep_assert_held|spin_(un)?lock|rcu_read_(un)?lock|guard\(", text, re.S):
             continue
         yield start + begin, start + begin + len(text)
 
 
 def locks(masked, start, end):
-    """(start, end) of a lock and of all the unlocks until the next lock of the same kind."""
+    """[(start, end)] of a lock and of all the unlocks until the next lock of the same kind."""
     body = masked[start:end]
-    taken = list(re.finditer(r"\b(spin|mutex|rcu_read)_lock\w*\([^;]*\);", body))
+    for guard in re.finditer(r"\bguard\(\w+\)\([^;]*\);|\bscoped_guard\(\w+, [^)]*\)", body):
+        yield [(start + guard.start(), start + guard.end())]
+    taken = list(re.finditer(r"\b(spin|rcu_read)_lock\([^;]*\);", body))
     for n, lock in enumerate(taken):
         until = taken[n + 1].start() if n + 1 < len(taken) else len(body)
-        undone = re.finditer(rf"\b{lock.group(1)}_unlock\w*\([^;]*\);", body[lock.end():until])
+        undone = re.finditer(rf"\b{lock.group(1)}_unlock\([^;]*\);", body[lock.end():until])
         yield [(start + lock.start(), start + lock.end())] + \
             [(start + lock.end() + u.start(), start + lock.end() + u.end()) for u in undone]
 
@@ -165,19 +167,16 @@ def mutants_of(path):
                 yield Mutant(path, text, function, start + match.start(1), start + match.end(1),
                              ERRORS[match.group(1)])
         for match in re.finditer(r"(?<![\w.>&])(\w+)(?=->|[,)])", masked[start:end]):
-            if match.group(1) in SWAPPED:
+            other = SWAPPED.get(match.group(1))
+            if other == "NULL" or other and re.search(rf"\b{other}\b", masked[function.start:function.end]):
                 yield Mutant(path, text, function, start + match.start(1), start + match.end(1),
-                             SWAPPED[match.group(1)])
+                             other)
         for at, to in statements(masked, start, end):
             yield Mutant(path, text, function, at, to, ";")
         for places in locks(masked, start, end):
-            # Without the lock; with it, but where an interrupt could take it too.
-            for found, new in [(r".*", ";"), (r"_irq(?:save|restore)?\(([^;]*?)(?:, flags)?\)", r"(\1)")]:
-                first, *rest = [(at, to, re.sub(found, new, text[at:to], count=1, flags=re.S))
-                                for at, to in places]
-                if first[2] == text[first[0]:first[1]]:
-                    continue
-                yield Mutant(path, text, function, *first, rest)
+            # What a scoped_guard() is for stays, as the body of an if.
+            first, *rest = [(at, to, ";" if text[to - 1] == ";" else "if (1)") for at, to in places]
+            yield Mutant(path, text, function, *first, rest)
 
 
 def all_mutants(paths):

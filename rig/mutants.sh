@@ -33,7 +33,7 @@ cd "$top"
 # In a process group of its own, which ends when we are interrupted, as in a step.
 set -m
 /usr/bin/python3 -B "$rig/mutants.py" "$rig/mutants-equivalent" "$only" "$build/$base/mutants.log" \
-	"$copy" "$(nproc)" "$rig/mutant.sh" "$copy" -- "${files[@]}" </dev/null &
+	"$copy" $(($(nproc) * 2)) "$rig/mutant.sh" "$copy" -- "${files[@]}" </dev/null &
 pid=$!
 set +m
 trap 'kill -- "-$pid"; wait "$pid" || true; exit 130' INT TERM HUP

@@ -5,8 +5,8 @@
 #   splats.sh LOGFILE
 #
 # Prints each offending line and exits 1, or exits 0 silently. A test that provokes a warning on
-# purpose announces it by a line that ends in "expect WARNING: FUNCTION": the next WARNING must then
-# be from FUNCTION, and must come.
+# purpose announces it by a line that ends in "expect WARNING: WHERE": the next WARNING must then be from
+# WHERE, a function or a source file, and must come; or in "allow WARNING: WHERE", if it need not come.
 #
 # A data race counts where a function of ours or of our tests is on one of the stacks, and neither just
 # interrupted, nor printing, which it does from a buffer that is not its own, nor stopping a thread, which
@@ -21,15 +21,16 @@ export LC_ALL=C
 awk '
 	function bad(line) { print line; failed = 1 }
 	function missing() {
-		if (expected != "")
+		if (expected != "" && !allowed)
 			bad("the announced WARNING from " expected " has not come")
 		expected = ""
 	}
 	{ sub(/\r$/, "") }
 	/Linux version / { booted = 1 }
-	/expect WARNING: [A-Za-z0-9_]+$/ {
+	/(expect|allow) WARNING: [A-Za-z0-9_.\/]+$/ {
 		missing()
 		expected = $NF
+		allowed = /allow WARNING: /
 		next
 	}
 	/BUG: KCSAN: / {
@@ -38,7 +39,7 @@ awk '
 	}
 	race != "" && / (read|write).* to 0x/ { elsewhere = 0 }
 	race != "" && / (asm_(sysvec_|common_interrupt)|_printk\+0x|kthread_stop\+0x)/ { elsewhere = 1 }
-	race != "" && !elsewhere && / ((misc_cg|misc_cgrp|(__)?sev)_[a-z0-9_.]*|(get_current|put)_misc_cg|k_loop|kunit_try_run_case)\+0x|\[test_misc_cg\]/ {
+	race != "" && !elsewhere && / ((misc_cg|(__)?sev)_[a-z0-9_.]*|css_misc|(get_current|put)_misc_cg|k_loop|kunit_try_run_case)\+0x|\[test_misc_cg\]/ {
 		bad(race)
 		race = ""
 	}

@@ -3,9 +3,8 @@
  * Miscellaneous cgroup controller: limits on countable host resources that no
  * other controller covers.
  *
- * A provider registers a resource and charges what it hands out of it to
- * cgroups.  See "Misc" in Documentation/admin-guide/cgroup-v2.rst for what
- * users see.
+ * A provider registers a resource and charges to a cgroup each amount that it
+ * hands out.
  */
 #ifndef _LINUX_MISC_CGROUP_H
 #define _LINUX_MISC_CGROUP_H
@@ -16,21 +15,31 @@ struct misc_cg;
 struct misc_cg_res;
 
 /**
- * struct misc_cg_charge - what one owner holds of a resource
+ * struct misc_cg_charge - an amount of a resource that one owner holds
  *
- * To be embedded, zeroed, in the object that owns the resource (a VM, an open
- * file).  It remembers resource, cgroup and amount, so that a release or a
- * move cannot name wrong ones, and holds the reference to the cgroup while it
- * is charged.  Calls on one charge are to be serialized by its owner, as for
- * any other field.  A charge is on no list: an owner that leaks the resource
- * on purpose may be freed with the charge in it; the amount stays charged.
+ * To be embedded, zeroed, in the object that holds the amount (a VM, an open
+ * file).  It remembers resource, cgroup and amount, so that release and move
+ * take no arguments that could be wrong, and holds a reference to the cgroup.
+ * A charge is empty if it is zeroed, released, or the source of a completed
+ * transfer or move.  The owner must serialize calls on the same charge.
+ *
+ * A charge is valid only at the address where it was charged, or to which it
+ * was transferred or moved.  Never assign it, and never move the memory that
+ * contains it (krealloc()): a copy at another address is refused, with a
+ * warning.  An old copy that is written back to the same address is not
+ * noticed, and would be released a second time.
+ *
+ * The controller keeps no pointer to the charge.  If the amount can never be
+ * handed out again, the owner may be freed without a release: the amount then
+ * stays charged, and the cgroup is never freed.
  */
 struct misc_cg_charge {
 	/* private: */
 #ifdef CONFIG_CGROUP_MISC
+	struct misc_cg_charge *self;	/* its address, NULL if it is empty */
 	struct misc_cg_res *res;
 	struct misc_cg *cg;
-	u64 amount;
+	u64 amount;			/* in units of the resource */
 #endif
 };
 
@@ -42,12 +51,15 @@ void misc_cg_res_set_capacity(struct misc_cg_res *res, u64 capacity);
 
 int misc_cg_charge_current(struct misc_cg_charge *charge,
 			   struct misc_cg_res *res, u64 amount);
+int misc_cg_charge_cgroup(struct misc_cg_charge *charge,
+			  struct misc_cg_res *res, struct misc_cg *cg,
+			  u64 amount);
+void misc_cg_charge_release(struct misc_cg_charge *charge);
+void misc_cg_charge_transfer(struct misc_cg_charge *to,
+			     struct misc_cg_charge *from);
 int misc_cg_charge_move_current(struct misc_cg_charge *to,
 				struct misc_cg_charge *from);
-void misc_cg_charge_release(struct misc_cg_charge *charge);
 
-int misc_cg_try_charge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount);
-void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount);
 struct misc_cg *get_current_misc_cg(void);
 void put_misc_cg(struct misc_cg *cg);
 
@@ -74,8 +86,9 @@ static inline int misc_cg_charge_current(struct misc_cg_charge *charge,
 	return 0;
 }
 
-static inline int misc_cg_charge_move_current(struct misc_cg_charge *to,
-					      struct misc_cg_charge *from)
+static inline int misc_cg_charge_cgroup(struct misc_cg_charge *charge,
+					struct misc_cg_res *res,
+					struct misc_cg *cg, u64 amount)
 {
 	return 0;
 }
@@ -84,15 +97,15 @@ static inline void misc_cg_charge_release(struct misc_cg_charge *charge)
 {
 }
 
-static inline int misc_cg_try_charge(struct misc_cg_res *res,
-				     struct misc_cg *cg, u64 amount)
+static inline void misc_cg_charge_transfer(struct misc_cg_charge *to,
+					   struct misc_cg_charge *from)
 {
-	return 0;
 }
 
-static inline void misc_cg_uncharge(struct misc_cg_res *res,
-				    struct misc_cg *cg, u64 amount)
+static inline int misc_cg_charge_move_current(struct misc_cg_charge *to,
+					      struct misc_cg_charge *from)
 {
+	return 0;
 }
 
 static inline struct misc_cg *get_current_misc_cg(void)

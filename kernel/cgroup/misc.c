@@ -3,22 +3,30 @@
  * Miscellaneous cgroup controller
  *
  * Limits and tracks host resources that are scarce and countable and belong to
- * no other controller.  Providers register resources at run time and charge
- * what they hand out; users see the misc.* files.
+ * no other controller.  Documentation/admin-guide/cgroup-v2.rst describes the
+ * misc.* files, Documentation/core-api/misc-cgroup.rst the calls for drivers.
  *
- * A *resource* is a kind of thing with a capacity.  Every cgroup has a
- * *counter* for every resource.  A *charge* adds an amount to the counter of
- * one cgroup and to those of all its ancestors, or to none: one spinlock per
- * resource guards all its counters, which makes check and addition one step,
- * and any set of numbers read under it a state that the tree really was in.
- * Most charges take *credit* instead, without the lock, and whoever wants such
- * a state has it closed first; see there.
+ * - A *resource* has a name and a capacity: how much of it the host has.
+ * - A *provider* is the driver that registers a resource, hands out amounts of
+ *   it and charges each of them.
+ * - A *charge* is an amount of one resource that one owner holds.  It is
+ *   counted in one cgroup and in all ancestors of that cgroup.
+ * - A *counter* is one resource in one cgroup.  Its *usage* is the sum of all
+ *   charges counted there, its *max* is the limit of the usage, its *peak* is
+ *   the highest usage so far.  The max of the root cgroup is the capacity.
  *
- * Lock order: cgroup_mutex, misc_cg_mutex, a resource's lock.
+ * One spinlock per resource guards all its counters.  A charge checks every max
+ * and adds to every usage with the lock held, so no other charge can come in
+ * between.  Values read during one hold of the lock belong to the same moment.
+ * The lock is held for a time that is proportional to the depth of the cgroup
+ * that is charged or read.  It does not disable interrupts: providers charge
+ * and release in tasks.
+ *
+ * Lock order: cgroup_mutex, misc_cg_mutex, the lock of a resource.
+ * misc_cg_log_lock is taken without the lock of a resource.
  */
 #define pr_fmt(fmt) "cgroup: misc: " fmt
 
-#include <linux/bitmap.h>
 #include <linux/cgroup.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>
@@ -26,7 +34,6 @@
 #include <linux/misc_cgroup.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
-#include <linux/percpu.h>
 #include <linux/ratelimit.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -37,105 +44,87 @@
 #include <trace/events/misc_cgroup.h>
 
 #define MISC_CG_RES_MAX		64
+#define MISC_CG_BATCH		4	/* counters per allocation, of 192 bytes */
 #define MISC_CG_NAME_LEN	32
 #define MISC_CG_UNLIMITED	U64_MAX
 
-/* Credit of a cgroup, and more; see "Credit". */
-struct misc_cg_word {
-	atomic64_t value;	/* what "word" means elsewhere */
-	u64 guess;		/* at the value, right or wrong */
-} __aligned(16);		/* in one cache line */
-
-/* An open word, and what it is credit of; on the list of spare ones, nothing. */
-struct misc_cg_open_word {
-	struct list_head node;
-	struct misc_cg_counter *counter;
-	struct misc_cg_word *word;
-	u64 seen;		/* what a reader found in it */
+/* One resource in one cgroup.  Guarded by misc_cg_res.lock. */
+struct misc_cg_counter {
+	u64 usage;
+	u64 max;
+	u64 peak;
+	u64 max_events;		/* refusals by this max or a descendant's */
+	u64 max_events_local;	/* refusals by this max */
+	u64 alloc_fails;	/* refused charges to this cgroup itself */
 };
 
 /*
- * A name keeps its slot for ever, whether it is registered at the moment or
- * not: limits and usage outlive the provider's module, and a stale pointer to
- * a resource never points to freed memory.
+ * A name keeps its slot in misc_cg_resources until the next boot, whether or
+ * not a provider has it registered.  So max, peak and usage outlive the
+ * provider's module, and a pointer to a resource stays valid.
  */
 struct misc_cg_res {
-	char name[MISC_CG_NAME_LEN];
-	/* Guards what follows and the counters of this resource. */
-	spinlock_t lock;
+	spinlock_t lock;		/* guards @registered and all counters */
 	bool registered;
-	u64 capacity;		/* 0 while not registered */
-	struct list_head open_words;	/* in the order they were opened */
-	struct list_head spare;		/* for words to be opened */
+	char name[MISC_CG_NAME_LEN];	/* constant once the slot is in use */
 } ____cacheline_aligned_in_smp;
-
-/* One resource in one cgroup. */
-struct misc_cg_counter {
-	/* Never change. */
-	struct misc_cg_counter *parent;		/* NULL in the root cgroup */
-	struct misc_cg *cg;
-	struct misc_cg_word __percpu *words;	/* what is in them does */
-	/* Guarded by the resource's lock. */
-	u64 usage;		/* all charges in the subtree, and all credit */
-	u64 max;		/* never set in the root cgroup */
-	u64 peak;
-	u64 charged_by_amount;	/* here, less what the words have of it */
-	u64 nr_max;		/* refusals by max, here and below */
-	u64 nr_max_local;	/* refusals by this max */
-	u64 nr_alloc_fail;	/* refused charges of this very cgroup */
-};
 
 struct misc_cg {
 	struct cgroup_subsys_state css;
-	unsigned int level;	/* 0 is the root */
-	struct list_head node;
-	/* Resources of which the log has a refusal; atomic. */
+	/*
+	 * NULL in the root cgroup.  css.parent is set too late: a registration
+	 * needs this as soon as the cgroup is in misc_cg_list.
+	 */
+	struct misc_cg *parent;
+	unsigned int level;		/* 0 in the root cgroup */
+	/*
+	 * A walk to the root reads @parent and @batches, which no charge
+	 * writes, and needs nothing from a counter to find the next one: so
+	 * the CPU can fetch several counters at once.
+	 */
+	struct misc_cg_counter *batches[MISC_CG_RES_MAX / MISC_CG_BATCH];
+	struct list_head node;		/* in misc_cg_list */
+	/* Resources of which a refusal was logged.  Set under misc_cg_log_lock. */
 	DECLARE_BITMAP(logged, MISC_CG_RES_MAX);
 	struct cgroup_file events_file;
 	struct cgroup_file events_local_file;
-	/* Words for the resources that there were before it, in one piece. */
-	struct misc_cg_word __percpu *words;
-	unsigned int nr_words;
-	struct misc_cg_counter *counters[MISC_CG_RES_MAX];
-	/*
-	 * By level; the last one is itself.  css.parent is not there yet when a
-	 * resource may look.
-	 */
-	struct misc_cg *ancestors[];
 };
 
-/* Guards the arrival of resources, and of cgroups on the list. */
+/*
+ * The names that providers in the kernel tree register.  These names have the
+ * first slots, from boot on, so that a max can be set before the provider's
+ * module is loaded.  The files list resources in the order of the slots; "sev"
+ * comes before "sev_es" because some readers match by prefix and take the first
+ * line.
+ */
+static const char * const misc_cg_known_names[] = { "sev", "sev_es", "tdx" };
+
+/*
+ * Serializes registrations; guards misc_cg_list and the allocation of batches.
+ * Code without the mutex uses only slots that have counters in all cgroups: it
+ * gets them from misc_cg_res_register(), or looks below misc_cg_res_end().
+ */
 static DEFINE_MUTEX(misc_cg_mutex);
-static struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
-/* Raised, with release, when the slot and all counters of a new name are there. */
-static unsigned int misc_cg_nr_resources;
-/* All cgroups that have counters, parents before children. */
 static LIST_HEAD(misc_cg_list);
-static struct misc_cg misc_cg_root = { .ancestors = { &misc_cg_root } };
-
-static struct misc_cg_res *misc_cg_res_end(void)
-{
-	/* Pairs with the release in misc_cg_res_create(). */
-	return misc_cg_resources + smp_load_acquire(&misc_cg_nr_resources);
-}
-
-static unsigned int misc_cg_index(struct misc_cg_res *res)
-{
-	return res - misc_cg_resources;
-}
-
-static struct misc_cg_counter *misc_cg_counter(struct misc_cg_res *res,
-					       struct misc_cg *cg)
-{
-	/* Only misc_cg_word() does without. */
-	lockdep_assert_held(&res->lock);
-
-	return cg->counters[misc_cg_index(res)];
-}
+static struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
+static unsigned int misc_cg_nr_resources;	/* slots in use */
+static struct misc_cg misc_cg_root;
 
 static struct misc_cg *css_misc(struct cgroup_subsys_state *css)
 {
 	return container_of(css, struct misc_cg, css);
+}
+
+static unsigned int misc_cg_res_index(struct misc_cg_res *res)
+{
+	return res - misc_cg_resources;
+}
+
+/* The end of the slots in use. */
+static struct misc_cg_res *misc_cg_res_end(void)
+{
+	/* Pairs with the release in misc_cg_res_create(). */
+	return misc_cg_resources + smp_load_acquire(&misc_cg_nr_resources);
 }
 
 static struct misc_cg_res *misc_cg_res_find(const char *name)
@@ -149,522 +138,418 @@ static struct misc_cg_res *misc_cg_res_find(const char *name)
 }
 
 /*
- * Credit
- *
- * What is uncharged stays in the tree as credit of the cgroup, in a word of the
- * CPU that it was uncharged on, and the next charge there takes it with one
- * compare-and-exchange, however deep the cgroup is.  A word is opened and
- * closed with the lock held; while it is open it changes without.  Charges that
- * find no credit and returns that do not fit in take the lock.  While nobody has
- * it, these hold:
- *
- * - The usage of a counter, less the credit in open words there and below, is
- *   the sum of all charges: what everybody calls usage.
- * - A word is open only while, from its cgroup up to the root, no usage is
- *   above the limit.  Whoever takes credit asks nobody: it fits already.
- * - No usage, credit included, is above the peak; and every peak was reached.
- *   So taking credit never makes a peak.  This is also why credit comes from
- *   what was uncharged only: fetched ahead, it might raise peaks.
- *
- * Usage is thus an upper bound.  Where it does not do, words below are closed:
- * their credit leaves the tree, and with the last of them the usage is exact
- * and, as everybody is sent to the lock, stays so until it is released.
- *
- * A closed word is 0.  In an open one are the credit and, that one exchange
- * will do for misc_cg_try_charge() as well, a part of charged_by_amount.  Both
- * together are at most MISC_CG_WORD_MAX, so neither runs into the other.
- *
- * A CPU cannot load a word before it has done with the last exchange of it.  So
- * what that left is written beside the word as well, as a guess, which the next
- * exchange expects to find instead of loading the word.  A guess may be stale, or
- * torn on 32 bits: then the exchange fails, and what it found is checked anew.
- * Where the guess itself says no, the lock is taken.  It never decides alone.
- *
- * Nothing else is reached without the lock, and who finds a word as it was
- * before it was closed and opened again may as well use it.  An exchange is a
- * full barrier, and a word that is only written to, with the lock held, is
- * written with release: whoever charges what somebody has uncharged comes after
- * all that was done before.
+ * Counters
  */
-#define MISC_CG_OPEN		BIT_ULL(63)
-#define MISC_CG_BY_AMOUNT	32	/* shift */
-#define MISC_CG_WORD_MAX	S32_MAX
 
-static u64 misc_cg_word_credit(u64 word)
+static __always_inline struct misc_cg_counter *
+misc_cg_counter(struct misc_cg_res *res, struct misc_cg *cg)
 {
-	return lower_32_bits(word);
+	unsigned int i = misc_cg_res_index(res);
+
+	return &cg->batches[i / MISC_CG_BATCH][i % MISC_CG_BATCH];
 }
 
-static u64 misc_cg_word_by_amount(u64 word)
+/* Allocate the batch with the counter of slot @i in @cg, unless it exists. */
+static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i, gfp_t gfp)
 {
-	return (word & ~MISC_CG_OPEN) >> MISC_CG_BY_AMOUNT;
+	struct misc_cg_counter **batch = &cg->batches[i / MISC_CG_BATCH];
+	unsigned int j;
+
+	lockdep_assert_held(&misc_cg_mutex);
+
+	if (*batch)
+		return 0;
+	*batch = kcalloc(MISC_CG_BATCH, sizeof(**batch), gfp);
+	if (!*batch)
+		return -ENOMEM;
+	/* In the root cgroup max is the capacity: 0 until registration. */
+	for (j = 0; j < MISC_CG_BATCH; j++)
+		(*batch)[j].max = cg->parent ? MISC_CG_UNLIMITED : 0;
+	return 0;
 }
 
-/* Any CPU's will do; this one's is seldom written by others. */
-static struct misc_cg_word *misc_cg_word(struct misc_cg_res *res,
-					 struct misc_cg *cg)
+static struct misc_cg *misc_cg_common_ancestor(struct misc_cg *a,
+					       struct misc_cg *b)
 {
-	return raw_cpu_ptr(cg->counters[misc_cg_index(res)]->words);
+	while (a != b) {
+		if (a->level >= b->level)
+			a = a->parent;
+		else
+			b = b->parent;
+	}
+	return a;
 }
 
-/*
- * Charge @amount to the credit in @word, if it has that much.  @old may be
- * wrong, but must have that much, too.
- */
-static __always_inline bool misc_cg_take(struct misc_cg_word *word, s64 old,
-					 u64 amount, bool by_amount)
-{
-	s64 new;
-
-	do {
-		if (amount > misc_cg_word_credit(old))
-			return false;
-		new = old - amount;
-		if (by_amount)
-			new += amount << MISC_CG_BY_AMOUNT;
-	} while (!atomic64_try_cmpxchg(&word->value, &old, new));
-	WRITE_ONCE(word->guess, new);
-	return true;
-}
-
-/* Uncharge @amount and leave it as credit in @word, if that and @old take it. */
-static __always_inline bool misc_cg_give(struct misc_cg_word *word, s64 old,
-					 u64 amount, bool by_amount)
-{
-	s64 new;
-
-	do {
-		u64 credit = misc_cg_word_credit(old);
-		u64 held = misc_cg_word_by_amount(old);
-
-		if (by_amount ? amount > held :
-		    !(old & MISC_CG_OPEN) ||
-		    amount > MISC_CG_WORD_MAX - credit - held)
-			return false;
-		new = old + amount;
-		if (by_amount)
-			new -= amount << MISC_CG_BY_AMOUNT;
-	} while (!atomic64_try_cmpxchg(&word->value, &old, new));
-	WRITE_ONCE(word->guess, new);
-	return true;
-}
-
-/* The host's capacity is the limit of the root, which is asked last. */
-static u64 misc_cg_limit(struct misc_cg_res *res,
-			 struct misc_cg_counter *counter)
-{
-	return counter->parent ? counter->max : res->capacity;
-}
-
-static void misc_cg_sub(struct misc_cg_res *res, struct misc_cg_counter *counter,
-			struct misc_cg_counter *end, u64 amount)
+/* Subtract @amount from @cg and its ancestors below @stop (NULL: from all). */
+static void misc_cg_usage_sub(struct misc_cg_res *res, struct misc_cg *cg,
+			      struct misc_cg *stop, u64 amount)
 {
 	lockdep_assert_held(&res->lock);
 
-	for (; counter != end; counter = counter->parent)
-		counter->usage -= amount;
+	for (; cg != stop; cg = cg->parent)
+		misc_cg_counter(res, cg)->usage -= amount;
 }
 
-/* In one step: what others pay must not depend on how deep a tenant nests. */
-static bool misc_cg_is_below(struct misc_cg_counter *counter,
-			     struct misc_cg_counter *top)
-{
-	struct misc_cg *cg = counter->cg;
-	unsigned int level = top->cg->level;
-
-	return cg->level >= level && cg->ancestors[level] == top->cg;
-}
-
-/*
- * How many words are open bounds the time that reading the root, or charging
- * near its limit, takes under the lock.  Where more are busy, one for each CPU
- * that a cgroup is busy on, they close each other's.
- */
-static unsigned int misc_cg_open_max(void)
-{
-	return 64 + nr_cpu_ids;
-}
-
-static void misc_cg_close(struct misc_cg_res *res,
-			  struct misc_cg_open_word *open)
-{
-	u64 word = atomic64_xchg(&open->word->value, 0);
-
-	WRITE_ONCE(open->word->guess, 0);
-	open->counter->charged_by_amount += misc_cg_word_by_amount(word);
-	misc_cg_sub(res, open->counter, NULL, misc_cg_word_credit(word));
-	list_move(&open->node, &res->spare);
-}
-
-static void misc_cg_close_below(struct misc_cg_res *res,
-				struct misc_cg_counter *top)
-{
-	struct misc_cg_open_word *open, *next;
-
-	list_for_each_entry_safe(open, next, &res->open_words, node)
-		if (misc_cg_is_below(open->counter, top))
-			misc_cg_close(res, open);
-}
-
-/* A limit has changed: no word below stays open while it is exceeded. */
-static void misc_cg_close_beyond(struct misc_cg_res *res,
-				 struct misc_cg_counter *counter)
-{
-	if (counter->usage > misc_cg_limit(res, counter))
-		misc_cg_close_below(res, counter);
-}
-
-/* Uncharge @amount and open @word of @counter with it, if it may be open. */
-static bool misc_cg_open(struct misc_cg_res *res,
-			 struct misc_cg_counter *counter,
-			 struct misc_cg_word *word, u64 amount)
-{
-	s64 value = MISC_CG_OPEN | amount;
-	struct misc_cg_open_word *open;
-	struct misc_cg_counter *c;
-
-	if (atomic64_read(&word->value) & MISC_CG_OPEN ||
-	    amount > MISC_CG_WORD_MAX)
-		return false;
-	for (c = counter; c; c = c->parent)
-		if (c->usage > misc_cg_limit(res, c))
-			return false;
-
-	if (list_empty(&res->spare))
-		misc_cg_close(res, list_first_entry(&res->open_words,
-						    struct misc_cg_open_word,
-						    node));
-	open = list_first_entry(&res->spare, struct misc_cg_open_word, node);
-	open->counter = counter;
-	open->word = word;
-	list_move_tail(&open->node, &res->open_words);
-	WRITE_ONCE(word->guess, value);
-	atomic64_set_release(&word->value, value);
-	return true;
-}
-
-/*
- * All credit at @counter and below, at one instant: while a word looks closed,
- * who wants it waits for the lock, so what was in all of them is what was in
- * them when the last one was read.
- */
-static u64 misc_cg_read_credit(struct misc_cg_res *res,
-			       struct misc_cg_counter *counter)
-{
-	struct misc_cg_open_word *open;
-	u64 credit = 0;
-
-	list_for_each_entry(open, &res->open_words, node) {
-		if (!misc_cg_is_below(open->counter, counter))
-			continue;
-		open->seen = atomic64_xchg(&open->word->value, 0);
-		credit += misc_cg_word_credit(open->seen);
-	}
-	list_for_each_entry(open, &res->open_words, node)
-		if (misc_cg_is_below(open->counter, counter))
-			atomic64_set_release(&open->word->value, open->seen);
-	return credit;
-}
-
-/*
- * Charging
- */
-
-/* What a refusal was decided on. */
+/* The cgroup whose max refused, with its usage and max at that moment. */
 struct misc_cg_refusal {
-	struct misc_cg_counter *by;
+	struct misc_cg *refusing;
 	u64 usage;
-	u64 limit;
+	u64 max;
 };
 
-static void misc_cg_count_refusal(struct misc_cg_counter *counter,
-				  struct misc_cg_counter *by)
-{
-	/* The root cgroup has no events files. */
-	if (counter->parent)
-		counter->nr_alloc_fail++;
-	if (by->parent)
-		by->nr_max_local++;
-	for (; by->parent; by = by->parent)
-		by->nr_max++;
-}
-
-/* Whether @amount more may be too much for the limit of @counter or its peak. */
-static bool misc_cg_is_tight(struct misc_cg_res *res,
-			     struct misc_cg_counter *counter, u64 amount)
-{
-	u64 bound = min(misc_cg_limit(res, counter), counter->peak);
-
-	return counter->usage > bound || amount > bound - counter->usage;
-}
-
 /*
- * Add @amount to all levels from @counter up to below @end, if none of them is
- * tight; or else to none, and return the topmost that is.  As most are not, this
- * adds while it looks.  Nobody sees a usage that is too high meanwhile: all who
- * look have the lock, and who takes credit does not look.
+ * Count that the max of @refusing refused a charge to @cg; fill in @refusal.
+ * The root cgroup has no events files; what is counted there is not shown.
  */
-static struct misc_cg_counter *misc_cg_try_add(struct misc_cg_res *res,
-					       struct misc_cg_counter *counter,
-					       struct misc_cg_counter *end,
-					       u64 amount)
+static int misc_cg_refuse(struct misc_cg_res *res, struct misc_cg *cg,
+			  struct misc_cg *refusing,
+			  struct misc_cg_refusal *refusal)
 {
-	struct misc_cg_counter *tight = NULL, *c;
+	struct misc_cg_counter *counter = misc_cg_counter(res, refusing);
+	struct misc_cg *pos;
 
-	for (c = counter; c != end; c = c->parent) {
-		if (misc_cg_is_tight(res, c, amount))
-			tight = c;
-		c->usage += amount;	/* may wrap, and is taken back then */
-	}
-	if (tight)
-		misc_cg_sub(res, counter, end, amount);
-	return tight;
+	*refusal = (struct misc_cg_refusal){ refusing, counter->usage,
+					     counter->max };
+	counter->max_events_local++;
+	for (pos = refusing; pos; pos = pos->parent)
+		misc_cg_counter(res, pos)->max_events++;
+	misc_cg_counter(res, cg)->alloc_fails++;
+	return refusing->parent ? -EBUSY : -ENOSPC;
 }
 
-/* Add @amount to all levels from @counter up to below @end, or to none. */
-static int misc_cg_add(struct misc_cg_res *res, struct misc_cg_counter *counter,
-		       struct misc_cg_counter *end, u64 amount,
+/* misc_cg_usage_add() where a max or a peak would be exceeded. */
+static noinline int
+misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
+		       struct misc_cg *stop, u64 amount,
 		       struct misc_cg_refusal *refusal)
 {
-	struct misc_cg_open_word *open, *next;
-	struct misc_cg_counter *tight, *c;
+	struct misc_cg_counter *counter;
+	struct misc_cg *pos;
 
-	lockdep_assert_held(&res->lock);
-
-	/*
-	 * Close words below the topmost tight level until it fits, credit
-	 * included, or until none is left and the usages up to that level are
-	 * exact; it fits into those above.  What has been open for long may not
-	 * be used any more, and goes first.  A word that is passed by need not
-	 * be looked at again: the next tight level is further below.
-	 */
-	tight = misc_cg_try_add(res, counter, end, amount);
-	list_for_each_entry_safe(open, next, &res->open_words, node) {
-		if (!tight)
-			break;
-		if (!misc_cg_is_below(open->counter, tight))
+	for (pos = cg; pos != stop; pos = pos->parent) {
+		counter = misc_cg_counter(res, pos);
+		/*
+		 * U64_MAX is no limit, except as the capacity: that is what
+		 * refuses a charge whose usage would overflow.
+		 */
+		if (pos->parent && counter->max == MISC_CG_UNLIMITED)
 			continue;
-		misc_cg_close(res, open);
-		if (!misc_cg_is_tight(res, tight, amount))
-			tight = misc_cg_try_add(res, counter, end, amount);
-	}
-	if (!tight)
-		return 0;
-
-	for (c = counter; c != end; c = c->parent) {
-		u64 limit = misc_cg_limit(res, c);
-
-		/* The limit may be below the usage, the sum might wrap. */
-		if (c->usage <= limit && amount <= limit - c->usage)
-			continue;
-		*refusal = (struct misc_cg_refusal){ c, c->usage, limit };
-		misc_cg_count_refusal(counter, c);
-		return c->parent ? -EBUSY : -ENOSPC;
+		/* Usage may exceed max, and usage + amount may overflow. */
+		if (counter->usage > counter->max ||
+		    amount > counter->max - counter->usage)
+			return misc_cg_refuse(res, cg, pos, refusal);
 	}
 
-	for (c = counter; c != end; c = c->parent) {
-		c->usage += amount;
-		c->peak = max(c->peak, c->usage);
+	for (pos = cg; pos != stop; pos = pos->parent) {
+		counter = misc_cg_counter(res, pos);
+		counter->usage += amount;
+		counter->peak = max(counter->peak, counter->usage);
 	}
 	return 0;
 }
 
 /*
- * Once per resource and cgroup: the first refusal tells the admin where to
- * look, the events files tell the rest.  Tenants choose how many cgroups they
- * make and how often they fail, hence the rate limit over all of them.
+ * Add @amount to @cg and its ancestors below @stop (NULL: to all), or to none.
+ * Return 0, or -EBUSY if the max of a cgroup refuses, -ENOSPC if the capacity
+ * does; then the refusal is counted and @refusal is filled in.
+ *
+ * Most charges exceed no max and no peak.  So this adds while it checks, in one
+ * walk, and subtracts again if a max or a peak would be exceeded.  Nobody reads
+ * usage without the lock, so nobody sees it in between.
  */
-static noinline void misc_cg_log_refusal(struct misc_cg_res *res,
-					 struct misc_cg_counter *counter,
-					 u64 amount,
-					 struct misc_cg_refusal *refusal)
+static __always_inline int
+misc_cg_usage_add(struct misc_cg_res *res, struct misc_cg *cg,
+		  struct misc_cg *stop, u64 amount,
+		  struct misc_cg_refusal *refusal)
 {
-	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL,
-				      DEFAULT_RATELIMIT_BURST);
-	struct misc_cg *cg = counter->cg;
-	char path[256];
+	struct misc_cg *pos;
 
-	if (!__ratelimit(&limit) ||
-	    test_and_set_bit(misc_cg_index(res), cg->logged))
-		return;
+	lockdep_assert_held(&res->lock);
 
-	cgroup_path(cg->css.cgroup, path, sizeof(path));
-	pr_info("%s: charge of %llu refused, %llu of %s %llu in use, in %s\n",
-		res->name, amount, refusal->usage,
-		refusal->by->parent ? "max" : "the host's capacity",
-		refusal->limit, path);
+	for (pos = cg; pos != stop; pos = pos->parent) {
+		struct misc_cg_counter *counter = misc_cg_counter(res, pos);
+		u64 usage;
+
+		if (check_add_overflow(counter->usage, amount, &usage) ||
+		    usage > counter->max || usage > counter->peak) {
+			misc_cg_usage_sub(res, cg, pos, amount);
+			return misc_cg_usage_add_slow(res, cg, stop, amount,
+						      refusal);
+		}
+		counter->usage = usage;
+	}
+	return 0;
 }
 
-/* The caller's reference to @counter's cgroup pins all its ancestors. */
-static void misc_cg_report_refusal(struct misc_cg_res *res,
-				   struct misc_cg_counter *counter, u64 amount,
-				   struct misc_cg_refusal *refusal)
-{
-	struct misc_cg_counter *by = refusal->by;
-	/* Where the admin has to look. */
-	struct misc_cg_counter *where = by->parent ? by : counter;
+/*
+ * Reports of refusals: tracepoint, log line, notifications
+ */
 
-	/* The root css is given another cgroup when misc goes to v1 or back. */
+/* Two paths of this length, each after "...", fit into a record of the log. */
+#define MISC_CG_LOG_PATH_MAX	400
+#define MISC_CG_LOG_BUF_SIZE	(3 + MISC_CG_LOG_PATH_MAX + 1)
+
+/* Guards the static buffers used to log a refusal. */
+static DEFINE_SPINLOCK(misc_cg_log_lock);
+
+/*
+ * Return the path of @cg, "" for the root cgroup, built from the end of @buf:
+ * a static buffer of MISC_CG_LOG_BUF_SIZE bytes, the last of which stays 0.
+ * If the path is too long, "..." replaces the names at its beginning: the names
+ * at its end tell containers apart.
+ */
+static const char *misc_cg_log_path(struct misc_cg *cg, char *buf)
+{
+	static char name[MISC_CG_LOG_PATH_MAX];
+	char *path = buf + MISC_CG_LOG_BUF_SIZE - 1;
+
+	lockdep_assert_held(&misc_cg_log_lock);
+
+	for (; cg->parent; cg = cg->parent) {
+		int len = cgroup_name(cg->css.cgroup, name, sizeof(name));
+
+		/*
+		 * "..." must still fit before this name.  If the name is longer
+		 * than @name, which is possible, @len is -E2BIG.
+		 */
+		if (len < 0 || path - buf < 3 + 1 + len) {
+			path -= 3;
+			memcpy(path, "...", 3);
+			break;
+		}
+		path -= len;
+		memcpy(path, name, len);
+		*--path = '/';
+	}
+	return path;
+}
+
+/*
+ * Log at most one refusal per resource and cgroup: the cgroup whose max refused
+ * or, if the capacity refused, the charged cgroup, unless it is the root.  The
+ * events files count all refusals.  One rate limit is for all cgroups, because
+ * a tenant can create any number of them; RATELIMIT_MSG_ON_RELEASE, as nothing
+ * releases it, prevents lines about suppressed callbacks.
+ */
+static void misc_cg_log_refusal(struct misc_cg_res *res, struct misc_cg *cg,
+				u64 amount, struct misc_cg_refusal *refusal)
+{
+	static struct ratelimit_state limit =
+		RATELIMIT_STATE_INIT_FLAGS(limit, DEFAULT_RATELIMIT_INTERVAL,
+					   DEFAULT_RATELIMIT_BURST,
+					   RATELIMIT_MSG_ON_RELEASE);
+	static char charged_path[MISC_CG_LOG_BUF_SIZE];
+	static char refusing_path[MISC_CG_LOG_BUF_SIZE];
+	struct misc_cg *refusing = refusal->refusing;
+	struct misc_cg *log_cgroup = refusing->parent ? refusing : cg;
+	unsigned int i = misc_cg_res_index(res);
+
+	/* Do not wait while another CPU prints: a later refusal is logged. */
+	if (!cg->parent || test_bit(i, log_cgroup->logged) ||
+	    !spin_trylock(&misc_cg_log_lock))
+		return;
+
+	if (!test_bit(i, log_cgroup->logged) && __ratelimit(&limit)) {
+		set_bit(i, log_cgroup->logged);
+		pr_info("%s: charge of %llu in %s refused by %s%s: %llu of %llu in use\n",
+			res->name, amount, misc_cg_log_path(cg, charged_path),
+			refusing->parent ? "the max of " : "the host's capacity",
+			misc_cg_log_path(refusing, refusing_path),
+			refusal->usage, refusal->max);
+	}
+	spin_unlock(&misc_cg_log_lock);
+}
+
+/*
+ * Call this without the lock of @res, with a reference to @cg: the reference
+ * pins @cg and all its ancestors.
+ */
+static noinline void
+misc_cg_report_refusal(struct misc_cg_res *res, struct misc_cg *cg, u64 amount,
+		       struct misc_cg_refusal *refusal)
+{
+	struct misc_cg *refusing = refusal->refusing;
+	struct misc_cg *pos;
+
+	/*
+	 * Rebinding misc between cgroup v1 and v2 replaces css.cgroup of the
+	 * root.  RCU keeps the old cgroup and its kernfs node valid.
+	 */
 	rcu_read_lock();
 	trace_misc_cg_charge_refused(res->name, amount,
-				     READ_ONCE(counter->cg->css.cgroup),
-				     READ_ONCE(by->cg->css.cgroup),
-				     refusal->usage, refusal->limit);
+				     READ_ONCE(cg->css.cgroup),
+				     READ_ONCE(refusing->css.cgroup),
+				     refusal->usage, refusal->max);
 	rcu_read_unlock();
 
-	if (where->parent &&
-	    !test_bit(misc_cg_index(res), where->cg->logged))
-		misc_cg_log_refusal(res, where, amount, refusal);
+	misc_cg_log_refusal(res, cg, amount, refusal);
 
-	cgroup_file_notify(&counter->cg->events_local_file);
-	if (by != counter)
-		cgroup_file_notify(&by->cg->events_local_file);
-	for (; by->parent; by = by->parent)
-		cgroup_file_notify(&by->cg->events_file);
+	cgroup_file_notify(&cg->events_local_file);
+	if (refusing != cg)
+		cgroup_file_notify(&refusing->events_local_file);
+	for (pos = refusing; pos->parent; pos = pos->parent)
+		cgroup_file_notify(&pos->events_file);
 }
 
-static noinline int misc_cg_charge_locked(struct misc_cg_res *res,
-					  struct misc_cg *cg, u64 amount,
-					  bool by_amount)
-{
-	struct misc_cg_counter *counter;
-	struct misc_cg_refusal refusal;
-	struct misc_cg_word *word;
-	unsigned long flags;
-	int ret = -ENODEV;
+/*
+ * Resources
+ */
 
-	spin_lock_irqsave(&res->lock, flags);
-	counter = misc_cg_counter(res, cg);
-	word = misc_cg_word(res, cg);
-	/* The guess was wrong, a reader had closed it, or it has some by now. */
-	if (misc_cg_take(word, atomic64_read(&word->value), amount, by_amount)) {
-		ret = 0;
-	} else if (res->registered) {
-		ret = misc_cg_add(res, counter, NULL, amount, &refusal);
-		if (!ret && by_amount)
-			counter->charged_by_amount += amount;
+/*
+ * For lockdep: called first by the functions that may be called in atomic
+ * context, so that a call in the wrong context is reported even if it returns
+ * early.  The locks of all resources are one class for lockdep, and slot 0 is
+ * in use from boot on.
+ */
+static void misc_cg_might_lock(void)
+{
+	might_lock(&misc_cg_resources[0].lock);
+}
+
+/* Use the next slot for @name, with counters in all cgroups. */
+static struct misc_cg_res *misc_cg_res_create(const char *name)
+{
+	unsigned int i = misc_cg_nr_resources;
+	struct misc_cg_res *res;
+	struct misc_cg *cg;
+
+	lockdep_assert_held(&misc_cg_mutex);
+
+	if (i == MISC_CG_RES_MAX)
+		return ERR_PTR(-ENOSPC);
+
+	/* On failure the counters made so far stay, for the next new name. */
+	list_for_each_entry(cg, &misc_cg_list, node)
+		if (misc_cg_counter_alloc(cg, i, GFP_KERNEL))
+			return ERR_PTR(-ENOMEM);
+
+	res = &misc_cg_resources[i];
+	strscpy(res->name, name, sizeof(res->name));
+	spin_lock_init(&res->lock);
+	/* Pairs with the acquire in misc_cg_res_end(). */
+	smp_store_release(&misc_cg_nr_resources, i + 1);
+	return res;
+}
+
+static struct misc_cg_res *misc_cg_do_register(const char *name, u64 capacity)
+{
+	static const char valid[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t len = name ? strspn(name, valid) : 0;
+	struct misc_cg_res *res;
+
+	if (!len || len >= MISC_CG_NAME_LEN || name[len])
+		return ERR_PTR(-EINVAL);
+
+	guard(mutex)(&misc_cg_mutex);
+
+	res = misc_cg_res_find(name);
+	if (!res)
+		res = misc_cg_res_create(name);
+	if (IS_ERR(res))
+		return res;
+
+	scoped_guard(spinlock, &res->lock) {
+		if (res->registered)
+			return ERR_PTR(-EEXIST);
+		res->registered = true;
+		misc_cg_counter(res, &misc_cg_root)->max = capacity;
 	}
-	spin_unlock_irqrestore(&res->lock, flags);
-
-	if (ret == -EBUSY || ret == -ENOSPC)
-		misc_cg_report_refusal(res, counter, amount, &refusal);
-	return ret;
-}
-
-static __always_inline int misc_cg_charge(struct misc_cg_res *res,
-					  struct misc_cg *cg, u64 amount,
-					  bool by_amount)
-{
-	struct misc_cg_word *word = misc_cg_word(res, cg);
-
-	if (misc_cg_take(word, READ_ONCE(word->guess), amount, by_amount))
-		return 0;
-	return misc_cg_charge_locked(res, cg, amount, by_amount);
+	return res;
 }
 
 /**
- * misc_cg_try_charge - charge an amount to a cgroup
- * @res: the resource; may be NULL or an error pointer
- * @cg: the cgroup, on which the caller holds a reference from here until it
- *	has uncharged the amount
- * @amount: how much, in units of the resource
+ * misc_cg_res_register - register a resource
+ * @name: its name in the misc.* files, 1 to 31 characters of a-z, 0-9 and _;
+ *	copied
+ * @capacity: how much of it the host has, in units of the resource; 0 refuses
+ *	all charges
  *
- * For providers that keep the cgroup themselves, many amounts to one cgroup;
- * an owner that holds one charge uses misc_cg_charge_current().
+ * If the name was registered before, each cgroup still has its max, peak and
+ * events, and charges that were not released count against the new capacity.
  *
- * Context: As misc_cg_charge_release(), and not under waitqueue locks, as a
- * refusal wakes pollers.  Allocates nothing.
- * Return: 0 and the amount is charged to @cg and all its ancestors;
- * -EBUSY if the max of @cg or of an ancestor refuses; -ENOSPC if the host's
- * capacity does; -ENODEV if @res is not registered; -EINVAL if @cg is NULL or
- * @amount is 0.  On an error nothing is charged anywhere.
+ * A failure is logged.  The caller may keep and use the error pointer: charges
+ * then fail with -ENODEV, and the other calls do nothing.
+ *
+ * Context: Task context, may sleep.
+ * Return: The resource, to be passed to misc_cg_res_unregister(); or an error
+ * pointer: -EINVAL if the name is NULL or invalid; -EEXIST if it is registered;
+ * -ENOSPC if there are 64 other names; -ENOMEM.  Without CONFIG_CGROUP_MISC:
+ * NULL, and every charge is granted.
  */
-int misc_cg_try_charge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
+struct misc_cg_res *misc_cg_res_register(const char *name, u64 capacity)
 {
-	if (!cg || !amount)
-		return -EINVAL;
+	struct misc_cg_res *res = misc_cg_do_register(name, capacity);
+
+	if (IS_ERR(res))
+		pr_warn("%s: registration failed: %pe\n", name, res);
+	return res;
+}
+EXPORT_SYMBOL_GPL(misc_cg_res_register);
+
+/**
+ * misc_cg_res_unregister - withdraw a resource
+ * @res: what misc_cg_res_register() returned; may be NULL or an error pointer
+ *
+ * From now on charges fail with -ENODEV, until the name is registered again.
+ * Usage that is not 0 is logged.  Existing charges stay counted, and can be
+ * released, transferred and moved as before.  If the resource is not
+ * registered, this warns and does nothing.
+ *
+ * Context: As misc_cg_charge_current().
+ */
+void misc_cg_res_unregister(struct misc_cg_res *res)
+{
+	u64 usage;
+
+	misc_cg_might_lock();
 	if (IS_ERR_OR_NULL(res))
-		return -ENODEV;
-	return misc_cg_charge(res, cg, amount, true);
-}
-EXPORT_SYMBOL_GPL(misc_cg_try_charge);
+		return;
 
-static noinline void misc_cg_warn_uncharge(struct misc_cg_res *res,
-					   struct misc_cg *cg, u64 amount,
-					   u64 charged)
-{
-	char path[256];
-
-	/* As where a refusal is traced. */
-	guard(rcu)();
-	cgroup_path(READ_ONCE(cg->css.cgroup), path, sizeof(path));
-	WARN_ONCE(1, "%s: uncharging %llu where %llu are charged, in %s\n",
-		  res->name, amount, charged, path);
-}
-
-static noinline void misc_cg_uncharge_locked(struct misc_cg_res *res,
-					     struct misc_cg *cg, u64 amount,
-					     bool by_amount)
-{
-	struct misc_cg_open_word *open, *next;
-	struct misc_cg_counter *counter;
-	struct misc_cg_word *word;
-	unsigned long flags;
-	u64 charged = amount;
-
-	spin_lock_irqsave(&res->lock, flags);
-	counter = misc_cg_counter(res, cg);
-	word = misc_cg_word(res, cg);
-	if (by_amount) {
-		/* The words of its CPUs may have the rest. */
-		if (amount > counter->charged_by_amount)
-			list_for_each_entry_safe(open, next, &res->open_words,
-						 node)
-				if (open->counter == counter)
-					misc_cg_close(res, open);
-		charged = counter->charged_by_amount;
-		if (amount <= charged)
-			counter->charged_by_amount -= amount;
+	scoped_guard(spinlock, &res->lock) {
+		if (WARN_ONCE(!res->registered, "%s: not registered\n",
+			      res->name))
+			return;
+		res->registered = false;
+		misc_cg_counter(res, &misc_cg_root)->max = 0;
+		usage = misc_cg_counter(res, &misc_cg_root)->usage;
 	}
-	/* No word knows of @amount any more, whoever charged it. */
-	if (amount <= charged &&
-	    !misc_cg_give(word, atomic64_read(&word->value), amount, false) &&
-	    !misc_cg_open(res, counter, word, amount))
-		misc_cg_sub(res, counter, NULL, amount);
-	spin_unlock_irqrestore(&res->lock, flags);
-
-	if (amount > charged)
-		misc_cg_warn_uncharge(res, cg, amount, charged);
+	if (usage)
+		pr_warn("%s: unregistered with %llu in use\n", res->name,
+			usage);
 }
+EXPORT_SYMBOL_GPL(misc_cg_res_unregister);
 
 /**
- * misc_cg_uncharge - return an amount that misc_cg_try_charge() charged
- * @res: the resource, registered or not; may be NULL or an error pointer
- * @cg: the cgroup that was charged; may be NULL
- * @amount: how much, in units of the resource; a part of what was charged is
- *	fine
+ * misc_cg_res_set_capacity - change the capacity of a resource
+ * @res: a registered resource; may be NULL or an error pointer
+ * @capacity: how much of it the host has now, in units of the resource
  *
- * More than misc_cg_try_charge() has charged to this very cgroup is refused:
- * it warns once and changes nothing.  An amount of 0 does nothing.
+ * The capacity may be below the usage: charges are refused until the usage has
+ * fallen.  If the resource is not registered, this warns and does nothing.
  *
- * Context: As misc_cg_charge_release().
+ * Context: As misc_cg_charge_current().
  */
-void misc_cg_uncharge(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
+void misc_cg_res_set_capacity(struct misc_cg_res *res, u64 capacity)
 {
-	struct misc_cg_word *word;
-
-	if (IS_ERR_OR_NULL(res) || !cg)
+	misc_cg_might_lock();
+	if (IS_ERR_OR_NULL(res))
 		return;
-	word = misc_cg_word(res, cg);
-	if (!misc_cg_give(word, READ_ONCE(word->guess), amount, true))
-		misc_cg_uncharge_locked(res, cg, amount, true);
+
+	scoped_guard(spinlock, &res->lock)
+		if (!WARN_ONCE(!res->registered, "%s: not registered\n",
+			       res->name))
+			misc_cg_counter(res, &misc_cg_root)->max = capacity;
 }
-EXPORT_SYMBOL_GPL(misc_cg_uncharge);
+EXPORT_SYMBOL_GPL(misc_cg_res_set_capacity);
+
+/*
+ * Charges
+ */
 
 /**
  * get_current_misc_cg - the misc cgroup of the current task
  *
- * Context: Process context.
+ * Context: Task context.  Takes no lock and does not sleep.
  * Return: The cgroup, with a reference that the caller returns with
  * put_misc_cg().  NULL without CONFIG_CGROUP_MISC.
  */
@@ -678,7 +563,7 @@ EXPORT_SYMBOL_GPL(get_current_misc_cg);
  * put_misc_cg - return a reference to a cgroup
  * @cg: what get_current_misc_cg() returned; may be NULL
  *
- * Context: As misc_cg_charge_release().
+ * Context: Any but NMI; not under a lock of the scheduler or a workqueue.
  */
 void put_misc_cg(struct misc_cg *cg)
 {
@@ -687,441 +572,288 @@ void put_misc_cg(struct misc_cg *cg)
 }
 EXPORT_SYMBOL_GPL(put_misc_cg);
 
-/* Takes over the caller's reference to @cg, whatever comes of it. */
-static int misc_cg_charge_to(struct misc_cg_charge *charge,
+/*
+ * The name of the resource, for warnings.  @charge may be a copy of a charge or
+ * contain anything, so charge->res is compared and not dereferenced.
+ */
+static const char *misc_cg_charge_name(const struct misc_cg_charge *charge)
+{
+	struct misc_cg_res *res;
+
+	for (res = misc_cg_resources; res < misc_cg_res_end(); res++)
+		if (res == charge->res)
+			return res->name;
+	return "unknown resource";
+}
+
+/* True if @charge holds an amount.  Warns if it is a copy of a charge. */
+static bool misc_cg_charge_check_held(struct misc_cg_charge *charge)
+{
+	if (likely(charge->self == charge))
+		return true;
+	WARN_ONCE(charge->self, "%s: a copy of a charge was used\n",
+		  misc_cg_charge_name(charge));
+	return false;
+}
+
+/* True if @charge is empty.  Warns if it is not. */
+static bool misc_cg_charge_check_empty(struct misc_cg_charge *charge)
+{
+	return !WARN_ONCE(charge->self, "%s: this charge is not empty\n",
+			  misc_cg_charge_name(charge));
+}
+
+/* Takes over the caller's reference to @cg: for @charge, or else to put it. */
+static int misc_cg_do_charge(struct misc_cg_charge *charge,
 			     struct misc_cg_res *res, struct misc_cg *cg,
 			     u64 amount)
 {
-	int ret = misc_cg_charge(res, cg, amount, false);
+	struct misc_cg_refusal refusal = {};
+	int ret = -EINVAL;
 
-	if (ret) {
-		put_misc_cg(cg);
-		return ret;
+	if (!misc_cg_charge_check_empty(charge) || !amount)
+		goto put;
+
+	ret = -ENODEV;
+	if (IS_ERR_OR_NULL(res))
+		goto put;
+
+	spin_lock(&res->lock);
+	if (res->registered)
+		ret = misc_cg_usage_add(res, cg, NULL, amount, &refusal);
+	spin_unlock(&res->lock);
+	if (!ret) {
+		*charge = (struct misc_cg_charge){
+			.self = charge, .res = res, .cg = cg, .amount = amount,
+		};
+		return 0;
 	}
-	*charge = (struct misc_cg_charge){ res, cg, amount };
-	return 0;
+	if (refusal.refusing)
+		misc_cg_report_refusal(res, cg, amount, &refusal);
+put:
+	css_put(&cg->css);
+	return ret;
 }
 
 /**
  * misc_cg_charge_current - charge an amount to the cgroup of the current task
- * @charge: an empty charge: zeroed, released, or moved away from
+ * @charge: an empty charge
  * @res: the resource; may be NULL or an error pointer
  * @amount: how much, in units of the resource
  *
- * On success @charge holds the amount and a reference to the cgroup until
- * misc_cg_charge_release(), or until it is moved to another charge.  It stays
- * with the cgroup when the task moves on or dies.
+ * On success @charge holds the amount and a reference to the cgroup, until it
+ * is released, or transferred or moved to another charge.  The amount stays
+ * charged to that cgroup when the task changes its cgroup or exits.
  *
- * Context: Process context, otherwise as misc_cg_charge_release(), and not under
- * waitqueue locks, as a refusal wakes pollers.  Allocates nothing.
- * Return: 0, or an error with @charge left empty: -EBUSY if the max of the
+ * Context: Task context; spinlocks may be held and bottom halves disabled.
+ * Must not be called in an interrupt or a softirq, nor under a lock that one of
+ * those takes, a raw spinlock, or a lock of the scheduler, a workqueue or a
+ * waitqueue.  Takes a spinlock; does not allocate.
+ * Return: 0, or an error and @charge is still empty: -EBUSY if the max of the
  * cgroup or of an ancestor refuses; -ENOSPC if the host's capacity does;
  * -ENODEV if @res is not registered; -EINVAL if @amount is 0.  -EINVAL, with a
- * warning and @charge left as it is, if @charge is not empty.
+ * warning, if @charge is not empty; it stays as it is.
  */
 int misc_cg_charge_current(struct misc_cg_charge *charge,
 			   struct misc_cg_res *res, u64 amount)
 {
-	if (WARN_ONCE(charge->cg, "%s: charging a charge that is not empty\n",
-		      charge->res->name) || !amount)
-		return -EINVAL;
-	if (IS_ERR_OR_NULL(res))
-		return -ENODEV;
-	return misc_cg_charge_to(charge, res, get_current_misc_cg(), amount);
+	misc_cg_might_lock();
+	return misc_cg_do_charge(charge, res, get_current_misc_cg(), amount);
 }
 EXPORT_SYMBOL_GPL(misc_cg_charge_current);
 
 /**
- * misc_cg_charge_release - return what a charge holds
- * @charge: the charge; an empty one is fine
+ * misc_cg_charge_cgroup - charge an amount to a cgroup
+ * @charge: an empty charge
+ * @res: the resource; may be NULL or an error pointer
+ * @cg: the cgroup; the caller keeps its reference, @charge gets another one
+ * @amount: how much, in units of the resource
  *
- * Returns the amount to the cgroup that it was charged to, and the reference
- * to that cgroup.  The resource may have been unregistered and the cgroup
- * removed since.  @charge is empty afterwards and may be used again.
+ * As misc_cg_charge_current(), on behalf of another task.
  *
- * Context: Any in which a spinlock_t may be taken with interrupts saved; not
- * NMI, not under raw, scheduler or workqueue locks; on PREEMPT_RT not in hard
- * interrupts.
+ * Context: As misc_cg_charge_current().
+ * Return: As misc_cg_charge_current(), or -EINVAL if @cg is NULL.
+ */
+int misc_cg_charge_cgroup(struct misc_cg_charge *charge,
+			  struct misc_cg_res *res, struct misc_cg *cg,
+			  u64 amount)
+{
+	misc_cg_might_lock();
+	if (!cg)
+		return -EINVAL;
+	css_get(&cg->css);
+	return misc_cg_do_charge(charge, res, cg, amount);
+}
+EXPORT_SYMBOL_GPL(misc_cg_charge_cgroup);
+
+/**
+ * misc_cg_charge_release - release what a charge holds
+ * @charge: the charge; nothing is done if it is empty
+ *
+ * The resource may have been unregistered and the cgroup removed since.
+ * @charge is empty afterwards and may be used again; its reference to the
+ * cgroup is put.  If it is a copy of a charge, this warns and does nothing.
+ *
+ * Context: As misc_cg_charge_current().
  */
 void misc_cg_charge_release(struct misc_cg_charge *charge)
 {
-	struct misc_cg_res *res = charge->res;
-	struct misc_cg *cg = charge->cg;
-	struct misc_cg_word *word;
+	struct misc_cg_charge old;
 
-	if (!cg)
+	misc_cg_might_lock();
+	if (!misc_cg_charge_check_held(charge))
 		return;
 
-	word = misc_cg_word(res, cg);
-	if (!misc_cg_give(word, READ_ONCE(word->guess), charge->amount, false))
-		misc_cg_uncharge_locked(res, cg, charge->amount, false);
+	old = *charge;
 	*charge = (struct misc_cg_charge){};
-	put_misc_cg(cg);
+	spin_lock(&old.res->lock);
+	misc_cg_usage_sub(old.res, old.cg, NULL, old.amount);
+	spin_unlock(&old.res->lock);
+
+	css_put(&old.cg->css);
 }
 EXPORT_SYMBOL_GPL(misc_cg_charge_release);
 
-static struct misc_cg_counter *misc_cg_common_ancestor(struct misc_cg_counter *a,
-						       struct misc_cg_counter *b)
+/**
+ * misc_cg_charge_transfer - hand a charge over to another owner
+ * @to: an empty charge
+ * @from: the charge, empty afterwards; if it is empty, nothing is done
+ *
+ * @to gets the amount with the reference to the cgroup.  The amount stays
+ * charged to the same cgroup, and no usage changes.  If @to is not empty, or
+ * @from is a copy of a charge, this warns and does nothing.
+ *
+ * Context: Any context; calls on either charge must be serialized.
+ */
+void misc_cg_charge_transfer(struct misc_cg_charge *to,
+			     struct misc_cg_charge *from)
 {
-	while (a != b) {
-		if (a->cg->level >= b->cg->level)
-			a = a->parent;
-		else
-			b = b->parent;
-	}
-	return a;
+	if (!misc_cg_charge_check_held(from) || !misc_cg_charge_check_empty(to))
+		return;
+	*to = *from;
+	to->self = to;
+	*from = (struct misc_cg_charge){};
 }
+EXPORT_SYMBOL_GPL(misc_cg_charge_transfer);
 
-/* Takes over the caller's reference to @cg, whatever comes of it. */
-static int misc_cg_charge_move_to(struct misc_cg_charge *to,
-				  struct misc_cg_charge *from,
-				  struct misc_cg *cg)
+/* Takes over the caller's reference to @cg: for @to, or else to put it. */
+static int misc_cg_do_move(struct misc_cg_charge *to,
+			   struct misc_cg_charge *from, struct misc_cg *cg)
 {
+	struct misc_cg *source = from->cg;
+	struct misc_cg *stop = misc_cg_common_ancestor(source, cg);
 	struct misc_cg_res *res = from->res;
-	struct misc_cg_counter *src, *dst, *end;
 	struct misc_cg_refusal refusal;
-	unsigned long flags;
 	int ret;
 
-	spin_lock_irqsave(&res->lock, flags);
-	src = misc_cg_counter(res, from->cg);
-	dst = misc_cg_counter(res, cg);
-	end = misc_cg_common_ancestor(src, dst);
-	ret = misc_cg_add(res, dst, end, from->amount, &refusal);
+	spin_lock(&res->lock);
+	ret = misc_cg_usage_add(res, cg, stop, from->amount, &refusal);
 	if (!ret)
-		misc_cg_sub(res, src, end, from->amount);
-	spin_unlock_irqrestore(&res->lock, flags);
+		misc_cg_usage_sub(res, source, stop, from->amount);
+	spin_unlock(&res->lock);
 
 	if (ret) {
-		misc_cg_report_refusal(res, dst, from->amount, &refusal);
-		put_misc_cg(cg);
+		misc_cg_report_refusal(res, cg, from->amount, &refusal);
+		css_put(&cg->css);
 		return ret;
 	}
-	*to = (struct misc_cg_charge){ res, cg, from->amount };
-	put_misc_cg(from->cg);
-	*from = (struct misc_cg_charge){};
+	misc_cg_charge_transfer(to, from);
+	to->cg = cg;
+	css_put(&source->css);
 	return 0;
 }
 
 /**
  * misc_cg_charge_move_current - move a charge to the cgroup of the current task
- * @to: an empty charge, which gets what @from holds
- * @from: the charge to move; if it is empty, nothing is done
+ * @to: an empty charge
+ * @from: the charge, empty after success; if it is empty, nothing is done
  *
- * Usage changes only below the lowest common ancestor of both cgroups, and
- * only the levels that gain are asked: a full ancestor of both does not
- * matter, nor does the host's capacity.  It works as well when the source
- * cgroup has been removed or the resource unregistered.
+ * Usage grows from the cgroup of the task up to, not including, the lowest
+ * common ancestor of both cgroups, and falls likewise on the other side.  Only
+ * the max of levels where it grows is checked, not that of a common ancestor,
+ * nor the capacity.  The source cgroup may have been removed and the resource
+ * unregistered since.
  *
- * Context: Process context, otherwise as misc_cg_charge_release(), and not under
- * waitqueue locks, as a refusal wakes pollers.  Allocates nothing.
- * Return: 0 and @from is empty; -EBUSY if the max of a level that would gain
- * refuses, and both charges are as before; -EINVAL, with a warning, if @to is
- * not empty.
+ * On success @to holds the amount and a reference to the cgroup of the task.
+ * The reference to the source cgroup is put.
+ *
+ * Context: As misc_cg_charge_current().
+ * Return: 0, also if @from is empty; -EBUSY if the max of a level where usage
+ * would grow refuses; -EINVAL, with a warning, if @to is not empty or @from is
+ * a copy of a charge.  On an error both charges stay as they are.
  */
 int misc_cg_charge_move_current(struct misc_cg_charge *to,
 				struct misc_cg_charge *from)
 {
-	if (!from->cg)
+	misc_cg_might_lock();
+	/* Empty: there is nothing to move. */
+	if (!from->self)
 		return 0;
-	if (WARN_ONCE(to->cg, "%s: moving to a charge that is not empty\n",
-		      to->res->name))
+	if (!misc_cg_charge_check_held(from) || !misc_cg_charge_check_empty(to))
 		return -EINVAL;
-	return misc_cg_charge_move_to(to, from, get_current_misc_cg());
+	return misc_cg_do_move(to, from, get_current_misc_cg());
 }
 EXPORT_SYMBOL_GPL(misc_cg_charge_move_current);
 
 /*
- * Cgroups and resources come and go
+ * Cgroups
  */
-
-static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i)
-{
-	struct misc_cg_counter *counter = kzalloc(sizeof(*counter), GFP_KERNEL);
-
-	lockdep_assert_held(&misc_cg_mutex);
-
-	if (!counter)
-		return -ENOMEM;
-
-	counter->words = i < cg->nr_words ? cg->words + i :
-					    alloc_percpu(struct misc_cg_word);
-	if (cg->level)
-		counter->parent = cg->ancestors[cg->level - 1]->counters[i];
-	counter->cg = cg;
-	counter->max = MISC_CG_UNLIMITED;
-	cg->counters[i] = counter;
-	/* Freed with the others. */
-	return counter->words ? 0 : -ENOMEM;
-}
-
-static void misc_cg_counter_free(struct misc_cg *cg, unsigned int i)
-{
-	if (cg->counters[i] && i >= cg->nr_words)
-		free_percpu(cg->counters[i]->words);
-	kfree(cg->counters[i]);
-	cg->counters[i] = NULL;
-}
 
 static void misc_cg_free(struct misc_cg *cg)
 {
 	unsigned int i;
 
-	for (i = 0; i < MISC_CG_RES_MAX; i++)
-		misc_cg_counter_free(cg, i);
-	free_percpu(cg->words);
+	for (i = 0; i < ARRAY_SIZE(cg->batches); i++)
+		kfree(cg->batches[i]);
 	kfree(cg);
 }
 
+/* The root cgroup comes first, at boot, before any registration. */
 static struct cgroup_subsys_state *
 misc_cg_css_alloc(struct cgroup_subsys_state *parent)
 {
 	struct misc_cg *cg = &misc_cg_root;
 	unsigned int i;
-	int ret = 0;
 
 	if (parent) {
-		struct misc_cg *up = css_misc(parent);
-
-		cg = kzalloc(struct_size(cg, ancestors, up->level + 2),
-			     GFP_KERNEL);
+		cg = kzalloc(sizeof(*cg), GFP_KERNEL_ACCOUNT);
 		if (!cg)
 			return ERR_PTR(-ENOMEM);
-		cg->level = up->level + 1;
-		memcpy(cg->ancestors, up->ancestors,
-		       flex_array_size(up, ancestors, cg->level));
-		cg->ancestors[cg->level] = cg;
+		cg->parent = css_misc(parent);
+		cg->level = cg->parent->level + 1;
 	}
 
-	mutex_lock(&misc_cg_mutex);
-	cg->nr_words = misc_cg_nr_resources;
-	if (cg->nr_words) {
-		cg->words = __alloc_percpu(cg->nr_words * sizeof(*cg->words),
-					   __alignof__(*cg->words));
-		ret = cg->words ? 0 : -ENOMEM;
-	}
-	for (i = 0; i < misc_cg_nr_resources && !ret; i++)
-		ret = misc_cg_counter_alloc(cg, i);
-	if (!ret)
-		list_add_tail(&cg->node, &misc_cg_list);
-	mutex_unlock(&misc_cg_mutex);
+	guard(mutex)(&misc_cg_mutex);
 
-	if (ret) {
-		misc_cg_free(cg);
-		return ERR_PTR(ret);
-	}
+	for (i = 0; i < misc_cg_nr_resources; i++)
+		if (misc_cg_counter_alloc(cg, i, GFP_KERNEL_ACCOUNT)) {
+			misc_cg_free(cg);
+			return ERR_PTR(-ENOMEM);
+		}
+	list_add_tail(&cg->node, &misc_cg_list);
+
+	if (!parent)
+		for (i = 0; i < ARRAY_SIZE(misc_cg_known_names); i++)
+			if (IS_ERR(misc_cg_res_create(misc_cg_known_names[i])))
+				return ERR_PTR(-ENOMEM);
 	return &cg->css;
 }
 
 static void misc_cg_css_free(struct cgroup_subsys_state *css)
 {
 	struct misc_cg *cg = css_misc(css);
-	struct misc_cg_res *res;
 
-	/* Nobody charges it any more, but it may have credit still. */
-	for (res = misc_cg_resources; res < misc_cg_res_end(); res++) {
-		spin_lock_irq(&res->lock);
-		misc_cg_close_below(res, misc_cg_counter(res, cg));
-		spin_unlock_irq(&res->lock);
-	}
-
-	mutex_lock(&misc_cg_mutex);
-	list_del(&cg->node);
-	mutex_unlock(&misc_cg_mutex);
+	scoped_guard(mutex, &misc_cg_mutex)
+		list_del(&cg->node);
 	misc_cg_free(cg);
 }
-
-static bool misc_cg_name_valid(const char *name)
-{
-	size_t len;
-
-	if (!name)
-		return false;
-	len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
-	return len && len < MISC_CG_NAME_LEN && !name[len];
-}
-
-/* Makes the slot and the counters of a name that was never registered. */
-static struct misc_cg_res *misc_cg_res_create(const char *name)
-{
-	unsigned int nr_spare = misc_cg_open_max();
-	unsigned int i = misc_cg_nr_resources;
-	struct misc_cg_open_word *spare;
-	struct misc_cg_res *res;
-	struct misc_cg *cg;
-
-	lockdep_assert_held(&misc_cg_mutex);
-
-	if (i == MISC_CG_RES_MAX)
-		return ERR_PTR(-ENOSPC);
-
-	spare = kvcalloc(nr_spare, sizeof(*spare), GFP_KERNEL);
-	if (!spare)
-		return ERR_PTR(-ENOMEM);
-	list_for_each_entry(cg, &misc_cg_list, node) {
-		if (!misc_cg_counter_alloc(cg, i))
-			continue;
-		list_for_each_entry(cg, &misc_cg_list, node)
-			misc_cg_counter_free(cg, i);
-		kvfree(spare);
-		return ERR_PTR(-ENOMEM);
-	}
-
-	res = &misc_cg_resources[i];
-	INIT_LIST_HEAD(&res->open_words);
-	INIT_LIST_HEAD(&res->spare);
-	while (nr_spare--)
-		list_add(&spare[nr_spare].node, &res->spare);
-	strscpy(res->name, name, sizeof(res->name));
-	spin_lock_init(&res->lock);
-	/* Pairs with the acquire in misc_cg_res_end(). */
-	smp_store_release(&misc_cg_nr_resources, i + 1);
-	return res;
-}
-
-/**
- * misc_cg_res_register - register a resource
- * @name: its name in the misc.* files, 1 to 31 characters: a to z, 0 to 9 and
- *	underscores; copied
- * @capacity: how much of it the host has, in units of the resource
- *
- * A name that was registered before comes back with all limits, peaks and
- * events; what is still charged from then counts against the new capacity.
- *
- * Context: Process context, may sleep.
- * Return: The resource, to be returned with misc_cg_res_unregister(); or an
- * error pointer: -EINVAL for a bad name; -EEXIST if it is registered; -ENOSPC
- * if 64 other names have been; -ENOMEM.  Without CONFIG_CGROUP_MISC: NULL, and
- * every charge is granted.
- */
-struct misc_cg_res *misc_cg_res_register(const char *name, u64 capacity)
-{
-	struct misc_cg_res *res;
-	bool was_registered;
-
-	if (!misc_cg_name_valid(name))
-		return ERR_PTR(-EINVAL);
-
-	guard(mutex)(&misc_cg_mutex);
-
-	res = misc_cg_res_find(name);
-	if (!res)
-		res = misc_cg_res_create(name);
-	if (IS_ERR(res))
-		return res;
-
-	spin_lock_irq(&res->lock);
-	was_registered = res->registered;
-	if (!was_registered) {
-		res->registered = true;
-		res->capacity = capacity;
-	}
-	spin_unlock_irq(&res->lock);
-	return was_registered ? ERR_PTR(-EEXIST) : res;
-}
-EXPORT_SYMBOL_GPL(misc_cg_res_register);
-
-/**
- * misc_cg_res_unregister - withdraw a resource
- * @res: what misc_cg_res_register() returned; may be NULL or an error pointer
- *
- * No charge is granted from here on.  Charges still outstanding are logged,
- * stay counted, and can be released and moved as before.  Unregistering what
- * is not registered warns once and does nothing.
- *
- * Context: As misc_cg_charge_release().
- */
-void misc_cg_res_unregister(struct misc_cg_res *res)
-{
-	struct misc_cg_counter *root;
-	unsigned long flags;
-	bool registered;
-	u64 usage;
-
-	if (IS_ERR_OR_NULL(res))
-		return;
-
-	spin_lock_irqsave(&res->lock, flags);
-	registered = res->registered;
-	res->registered = false;
-	res->capacity = 0;
-	root = misc_cg_counter(res, &misc_cg_root);
-	misc_cg_close_beyond(res, root);
-	usage = root->usage;
-	spin_unlock_irqrestore(&res->lock, flags);
-
-	if (WARN_ONCE(!registered, "%s: not registered\n", res->name))
-		return;
-	if (usage)
-		pr_warn("%s: unregistered with %llu in use\n", res->name, usage);
-}
-EXPORT_SYMBOL_GPL(misc_cg_res_unregister);
-
-/**
- * misc_cg_res_set_capacity - the host has more or less of a resource
- * @res: a registered resource; may be NULL or an error pointer
- * @capacity: how much the host has now, in units of the resource
- *
- * Less than what is in use takes nothing away: charges are refused until
- * enough has been returned.  If @res is not registered, it warns once and does
- * nothing.
- *
- * Context: As misc_cg_charge_release().
- */
-void misc_cg_res_set_capacity(struct misc_cg_res *res, u64 capacity)
-{
-	unsigned long flags;
-	bool registered;
-
-	if (IS_ERR_OR_NULL(res))
-		return;
-
-	spin_lock_irqsave(&res->lock, flags);
-	registered = res->registered;
-	if (registered) {
-		res->capacity = capacity;
-		misc_cg_close_beyond(res, misc_cg_counter(res, &misc_cg_root));
-	}
-	spin_unlock_irqrestore(&res->lock, flags);
-
-	WARN_ONCE(!registered, "%s: not registered\n", res->name);
-}
-EXPORT_SYMBOL_GPL(misc_cg_res_set_capacity);
 
 /*
  * Files
  */
 
-/* One consistent view of a resource in a cgroup. */
-struct misc_cg_view {
-	u64 capacity;
-	u64 effective_max;
-	struct misc_cg_counter counter;
-};
-
-/* With the usage as everybody knows it if @exact, or else credit included. */
-static struct misc_cg_view misc_cg_view(struct misc_cg_res *res,
-					struct misc_cg *cg, bool exact)
-{
-	struct misc_cg_counter *counter;
-	struct misc_cg_view view;
-
-	spin_lock_irq(&res->lock);
-	counter = misc_cg_counter(res, cg);
-	view.capacity = res->capacity;
-	view.effective_max = MISC_CG_UNLIMITED;
-	view.counter = *counter;
-	if (exact)
-		view.counter.usage -= misc_cg_read_credit(res, counter);
-	for (; counter; counter = counter->parent)
-		view.effective_max = min(view.effective_max,
-					 misc_cg_limit(res, counter));
-	spin_unlock_irq(&res->lock);
-	return view;
-}
-
-/* cftype.private of the files. */
-enum {
+/* cftype.private: the value that a file shows for each resource. */
+enum misc_cg_value {
 	MISC_CG_CAPACITY,
 	MISC_CG_CURRENT,
 	MISC_CG_PEAK,
@@ -1129,141 +861,130 @@ enum {
 	MISC_CG_MAX_EFFECTIVE,
 	MISC_CG_EVENTS,
 	MISC_CG_EVENTS_LOCAL,
+	MISC_CG_ALLOC_FAILS,	/* no own file: second in misc.events.local */
 };
 
-/* What is in use or has happened is shown even when the capacity is gone. */
-static void misc_cg_show_count(struct seq_file *sf, struct misc_cg_res *res,
-			       const char *suffix, u64 count, u64 capacity)
+static u64 misc_cg_read(struct misc_cg_res *res, struct misc_cg *cg,
+			enum misc_cg_value what)
 {
-	if (count || capacity)
-		seq_printf(sf, "%s%s %llu\n", res->name, suffix, count);
+	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+	u64 max = MISC_CG_UNLIMITED;
+
+	lockdep_assert_held(&res->lock);
+
+	switch (what) {
+	case MISC_CG_CAPACITY:
+		return misc_cg_counter(res, &misc_cg_root)->max;
+	case MISC_CG_CURRENT:
+		return counter->usage;
+	case MISC_CG_PEAK:
+		return counter->peak;
+	case MISC_CG_MAX:
+		return counter->max;
+	case MISC_CG_MAX_EFFECTIVE:
+		for (; cg; cg = cg->parent)
+			max = min(max, misc_cg_counter(res, cg)->max);
+		return max;
+	case MISC_CG_EVENTS:
+		return counter->max_events;
+	case MISC_CG_EVENTS_LOCAL:
+		return counter->max_events_local;
+	case MISC_CG_ALLOC_FAILS:
+		break;
+	}
+	return counter->alloc_fails;
 }
 
-/* What can be had is shown while there is any. */
-static void misc_cg_show_limit(struct seq_file *sf, struct misc_cg_res *res,
-			       u64 limit, u64 capacity)
+/*
+ * A resource whose capacity is 0 has a line in misc.max if a max is set, in the
+ * other files if the value is not 0.  (Its effective max is 0.)
+ */
+static void misc_cg_show_value(struct seq_file *sf, struct misc_cg_res *res,
+			       enum misc_cg_value what, const char *suffix)
 {
-	if (capacity)
-		seq_printf(sf, "%s %llu\n", res->name, limit);
+	struct misc_cg *cg = css_misc(seq_css(sf));
+	u64 capacity, value;
+
+	spin_lock(&res->lock);
+	capacity = misc_cg_read(res, cg, MISC_CG_CAPACITY);
+	value = misc_cg_read(res, cg, what);
+	spin_unlock(&res->lock);
+
+	if (what == MISC_CG_MAX && value == MISC_CG_UNLIMITED) {
+		if (capacity)
+			seq_printf(sf, "%s max\n", res->name);
+	} else if (capacity || value || what == MISC_CG_MAX) {
+		seq_printf(sf, "%s%s %llu\n", res->name, suffix, value);
+	}
 }
 
 static int misc_cg_show(struct seq_file *sf, void *v)
 {
-	struct misc_cg *cg = css_misc(seq_css(sf));
-	bool exact = seq_cft(sf)->private == MISC_CG_CURRENT;
+	enum misc_cg_value what = seq_cft(sf)->private;
+	bool events = what == MISC_CG_EVENTS || what == MISC_CG_EVENTS_LOCAL;
 	struct misc_cg_res *res;
 
 	for (res = misc_cg_resources; res < misc_cg_res_end(); res++) {
-		struct misc_cg_view view = misc_cg_view(res, cg, exact);
-		struct misc_cg_counter *counter = &view.counter;
-		u64 capacity = view.capacity;
-
-		switch (seq_cft(sf)->private) {
-		case MISC_CG_CAPACITY:
-			misc_cg_show_limit(sf, res, capacity, capacity);
-			break;
-		case MISC_CG_CURRENT:
-			misc_cg_show_count(sf, res, "", counter->usage,
-					   capacity);
-			break;
-		case MISC_CG_PEAK:
-			misc_cg_show_count(sf, res, "", counter->peak,
-					   capacity);
-			break;
-		case MISC_CG_MAX:
-			if (counter->max != MISC_CG_UNLIMITED)
-				misc_cg_show_limit(sf, res, counter->max,
-						   capacity);
-			else if (capacity)
-				seq_printf(sf, "%s max\n", res->name);
-			break;
-		case MISC_CG_MAX_EFFECTIVE:
-			misc_cg_show_limit(sf, res, view.effective_max,
-					   capacity);
-			break;
-		case MISC_CG_EVENTS:
-			misc_cg_show_count(sf, res, ".max", counter->nr_max,
-					   capacity);
-			break;
-		case MISC_CG_EVENTS_LOCAL:
-			misc_cg_show_count(sf, res, ".max",
-					   counter->nr_max_local, capacity);
-			misc_cg_show_count(sf, res, ".alloc_fail",
-					   counter->nr_alloc_fail, capacity);
-			break;
-		}
+		misc_cg_show_value(sf, res, what, events ? ".max" : "");
+		if (what == MISC_CG_EVENTS_LOCAL)
+			misc_cg_show_value(sf, res, MISC_CG_ALLOC_FAILS,
+					   ".alloc_fail");
 	}
 	return 0;
 }
 
-/* Limits that one write to misc.max sets. */
-struct misc_cg_limits {
-	bool set[MISC_CG_RES_MAX];
+/* What one write to misc.max sets. */
+struct misc_cg_max_request {
+	DECLARE_BITMAP(set, MISC_CG_RES_MAX);
 	u64 max[MISC_CG_RES_MAX];
 };
 
-/* "NAME VALUE", with blanks around either. */
-static int misc_cg_parse_limit(char *line, struct misc_cg_limits *limits)
+/* Parse "NAME VALUE"; blanks may precede, separate and follow them. */
+static int misc_cg_parse_max(char *line, struct misc_cg_max_request *request)
 {
-	struct misc_cg_res *res;
-	char *name, *value;
-	unsigned int i;
+	char *value = strim(line);
+	char *name = strsep(&value, " \t");
+	struct misc_cg_res *res = misc_cg_res_find(name);
+	u64 *max;
 
-	value = strim(line);
-	name = strsep(&value, " \t");
-	if (!value)
+	if (!res || !value ||
+	    __test_and_set_bit(misc_cg_res_index(res), request->set))
 		return -EINVAL;
+
+	max = &request->max[misc_cg_res_index(res)];
 	value = skip_spaces(value);
-
-	res = misc_cg_res_find(name);
-	if (!res)
-		return -EINVAL;
-	i = misc_cg_index(res);
-	if (limits->set[i])
-		return -EINVAL;
-	limits->set[i] = true;
-
-	if (!strcmp(value, "max")) {
-		limits->max[i] = MISC_CG_UNLIMITED;
-		return 0;
-	}
-	return kstrtou64(value, 0, &limits->max[i]);
+	if (strcmp(value, "max"))
+		return kstrtou64(value, 0, max);
+	*max = MISC_CG_UNLIMITED;
+	return 0;
 }
 
 static ssize_t misc_cg_max_write(struct kernfs_open_file *of, char *buf,
 				 size_t nbytes, loff_t off)
 {
 	struct misc_cg *cg = css_misc(of_css(of));
-	struct misc_cg_limits limits = {};
+	struct misc_cg_max_request request = {};
 	size_t len = strlen(buf);
 	unsigned int i;
-	char *line;
 	int ret;
 
-	/* A string written with its terminator is fine, more is not. */
+	/* Trailing NUL bytes are accepted, anything after them is not. */
 	if (memchr_inv(buf + len, 0, nbytes - len))
 		return -EINVAL;
 
-	/* All lines are read before the first limit is set. */
+	/* All lines are parsed before the first max is set. */
 	buf = strim(buf);
 	do {
-		line = strsep(&buf, "\n");
-		ret = misc_cg_parse_limit(line, &limits);
+		ret = misc_cg_parse_max(strsep(&buf, "\n"), &request);
 		if (ret)
 			return ret;
 	} while (buf);
 
-	for (i = 0; i < MISC_CG_RES_MAX; i++) {
+	for_each_set_bit(i, request.set, MISC_CG_RES_MAX) {
 		struct misc_cg_res *res = &misc_cg_resources[i];
-		struct misc_cg_counter *counter;
 
-		if (!limits.set[i])
-			continue;
-		spin_lock_irq(&res->lock);
-		counter = misc_cg_counter(res, cg);
-		counter->max = limits.max[i];
-		misc_cg_close_beyond(res, counter);
-		spin_unlock_irq(&res->lock);
+		scoped_guard(spinlock, &res->lock)
+			misc_cg_counter(res, cg)->max = request.max[i];
 	}
 	return nbytes;
 }

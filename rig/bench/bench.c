@@ -1,54 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a charge costs: loops that init, beside this, has run by writing their
- * names to the parameter "run", and whose results it reads back from it.  Built
- * against the API of stock, with -DSTOCK, and against ours; the other
- * controllers' counters are their own code.
+ * What a charge costs: init, beside this, writes a command to the parameter
+ * "run" and reads the result, hundredths of ns as a decimal fraction, back from
+ * it.  Built against ours, and with -DSTOCK against stock's API.
+ *
+ *	take N		thread N, 0 or 1, charges the cgroup of the caller
+ *	floor 0		two atomic additions
+ *	pair THREADS	a charge and its release, by one or two threads
+ *	turns 0		the same by one thread, in cgroups 0 and 1 by turns
+ *	names N		register resources until N names are known
+ *	mkdir_rmdir 0	make and remove a cgroup in the caller's
+ *	read PATH	read a file
  */
 #include <linux/cgroup.h>
-#include <linux/cpumask.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/misc_cgroup.h>
 #include <linux/module.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 
-/* What no module may call, and nothing here does. */
-#define cgroup_taskset_first(...)	NULL
-#define cgroup_taskset_next(...)	NULL
-#define pr_cont_cgroup_path(...)	do { } while (0)
 #include "kernfs-internal.h"
-#include "page_counter.c"
-#include "pids.c"
 
-#define CHUNKS		101	/* of which the median counts */
-#define PAIRS		4000	/* in each; short enough to be left alone */
-#define CALLS		16	/* of what takes microseconds */
-#define MOVES		10000
-#define MAX_DEPTH	16
+#define CHUNKS		101
+#define PAIRS		4000	/* in each, so that few are interrupted */
+#define CALLS		64	/* where each takes longer */
 #define CAPACITY	(1ULL << 40)
-#define TOO_MUCH	(1ULL << 50)
 
 #ifdef STOCK
-/* A constant in KVM, too. */
 #define res	MISC_CG_RES_SEV
 
-/* As KVM keeps them. */
-struct misc_cg_charge {
-	struct misc_cg *cg;
-};
+struct misc_cg_charge { struct misc_cg *cg; };
 
-static int charge_current(struct misc_cg_charge *charge)
+/* With a reference, as KVM and our controller have it. */
+static int charge(struct misc_cg_charge *charge, struct misc_cg *cg)
 {
 	int ret;
 
-	charge->cg = get_current_misc_cg();
-	ret = misc_cg_try_charge(res, charge->cg, 1);
+	css_get(&cg->css);
+	charge->cg = cg;
+	ret = misc_cg_try_charge(res, cg, 1);
 	if (ret)
-		put_misc_cg(charge->cg);
+		put_misc_cg(cg);
 	return ret;
 }
 
@@ -58,29 +53,22 @@ static void release(struct misc_cg_charge *charge)
 	put_misc_cg(charge->cg);
 }
 
-static int move(struct misc_cg_charge *charge)
-{
-	struct misc_cg *from = charge->cg;
-	int ret = charge_current(charge);
-
-	if (ret)
-		return ret;
-	misc_cg_uncharge(res, from, 1);
-	put_misc_cg(from);
-	return 0;
-}
-
-static int set_resources(unsigned int n)
+static int register_sev(void)
 {
 	return misc_cg_set_capacity(res, CAPACITY);
 }
+
+/* It has two names, whatever the table says. */
+static int register_names(unsigned int n)
+{
+	return 0;
+}
 #else
 static struct misc_cg_res *res;
-static unsigned int nr_resources;
 
-static int charge_current(struct misc_cg_charge *charge)
+static int charge(struct misc_cg_charge *charge, struct misc_cg *cg)
 {
-	return misc_cg_charge_current(charge, res, 1);
+	return misc_cg_charge_cgroup(charge, res, cg, 1);
 }
 
 static void release(struct misc_cg_charge *charge)
@@ -88,108 +76,38 @@ static void release(struct misc_cg_charge *charge)
 	misc_cg_charge_release(charge);
 }
 
-static int move(struct misc_cg_charge *charge)
+static int register_sev(void)
 {
-	struct misc_cg_charge to = {};
-	int ret = misc_cg_charge_move_current(&to, charge);
-
-	*charge = to;
-	return ret;
+	res = misc_cg_res_register("sev", CAPACITY);
+	return PTR_ERR_OR_ZERO(res);
 }
 
-/* The last one is what is charged. */
-static int set_resources(unsigned int n)
+static int register_names(unsigned int n)
 {
+	/* sev, sev_es and tdx are known from boot on. */
+	static unsigned int known = 3;
 	char name[16];
 
-	for (; nr_resources < n; nr_resources++) {
-		snprintf(name, sizeof(name), "bench%u", nr_resources);
-		res = misc_cg_res_register(name, CAPACITY);
-		if (IS_ERR(res))
-			return PTR_ERR(res);
+	for (; known < n; known++) {
+		snprintf(name, sizeof(name), "bench%u", known);
+		if (IS_ERR(misc_cg_res_register(name, CAPACITY)))
+			return -ENOSPC;
 	}
 	return 0;
 }
 #endif
 
-/* Those that init has taken part in. */
-static struct misc_cg *cgroups[NR_CPUS];
-static struct misc_cg_charge moved[MOVES];
-/* Refusals that should not be, and grants. */
-static atomic_t wrong;
-
-/* Counters of other controllers, from the root down. */
-static struct page_counter pages[MAX_DEPTH];
-static struct pids_cgroup *pids[MAX_DEPTH];
-
-/* What is timed; @n is a thread's number, or a depth. */
-#define TIMED(name, times, before, ...)					\
-static u64 name(unsigned int n)						\
-{									\
-	u64 start;							\
-	unsigned int i, bad = 0;					\
-	before;								\
-									\
-	start = ktime_get_ns();						\
-	for (i = 0; i < (times); i++)					\
-		__VA_ARGS__;						\
-	start = ktime_get_ns() - start;					\
-	atomic_add(bad, &wrong);					\
-	return start * 100 / (times);					\
-}
-
-static atomic64_t number;
-TIMED(two_adds, PAIRS, , {
-	atomic64_add(1, &number);
-	atomic64_sub(1, &number);
-})
-
-TIMED(pair, PAIRS, struct misc_cg *cg = cgroups[n], {
-	bad += !!misc_cg_try_charge(res, cg, 1);
-	misc_cg_uncharge(res, cg, 1);
-})
-
-TIMED(object, PAIRS, struct misc_cg_charge charge = {}, {
-	bad += !!charge_current(&charge);
-	release(&charge);
-})
-
-/* Every charge makes a peak. */
-TIMED(climb, PAIRS, struct misc_cg *cg = cgroups[n], {
-	bad += !!misc_cg_try_charge(res, cg, 1);
-})
-
-TIMED(refuse, PAIRS, struct misc_cg *cg = cgroups[n], {
-	bad += !misc_cg_try_charge(res, cg, 1);
-})
-
-TIMED(refuse_capacity, PAIRS, struct misc_cg *cg = cgroups[n], {
-	bad += !misc_cg_try_charge(res, cg, TOO_MUCH);
-})
-
-TIMED(do_move, MOVES, , {
-	bad += !!move(&moved[i]);
-})
-
-TIMED(page_counter, PAIRS,
-      struct page_counter *counter = &pages[n - 1]; struct page_counter *fail, {
-	bad += !page_counter_try_charge(counter, 1, &fail);
-	page_counter_uncharge(counter, 1);
-})
-
-TIMED(pid, PAIRS,
-      struct pids_cgroup *cg = pids[n - 1]; struct pids_cgroup *fail, {
-	bad += !!pids_try_charge(cg, 1, &fail);
-	pids_uncharge(cg, 1);
-})
+static struct misc_cg *cgroups[2];
+/* Charges that were refused: none should be. */
+static atomic_t refused;
 
 /*
- * Threads, a CPU for each, that begin every chunk together
+ * Threads, one on each CPU, that begin every chunk together
  */
+
 struct worker {
-	u64 (*chunk)(unsigned int n);
-	unsigned int n;
-	bool warm;
+	void (*chunk)(struct worker *w);
+	struct misc_cg *by_turns[2];
 	u64 took[CHUNKS];	/* hundredths of ns for each operation */
 	struct completion done;
 };
@@ -210,22 +128,41 @@ static void meet(void)
 	}
 }
 
+static void two_adds(struct worker *w)
+{
+	static atomic64_t number;
+	unsigned int i;
+
+	for (i = 0; i < PAIRS; i++) {
+		atomic64_add(1, &number);
+		atomic64_sub(1, &number);
+	}
+}
+
+static void pairs(struct worker *w)
+{
+	struct misc_cg_charge held = {};
+	unsigned int i;
+
+	for (i = 0; i < PAIRS; i++) {
+		if (charge(&held, w->by_turns[i % 2]))
+			atomic_inc(&refused);
+		else
+			release(&held);
+	}
+}
+
 static int work(void *data)
 {
 	struct worker *w = data;
 	unsigned int i;
+	u64 start;
 
-	/* All at once, so that there will be no higher peak. */
-	for (i = 0; w->warm && i < 4; i++) {
-		meet();
-		if (misc_cg_try_charge(res, cgroups[w->n], 1))
-			atomic_inc(&wrong);
-		meet();
-		misc_cg_uncharge(res, cgroups[w->n], 1);
-	}
 	for (i = 0; i < CHUNKS; i++) {
 		meet();
-		w->took[i] = w->chunk(w->n);
+		start = ktime_get_ns();
+		w->chunk(w);
+		w->took[i] = (ktime_get_ns() - start) * 100 / PAIRS;
 	}
 	complete(&w->done);
 	return 0;
@@ -238,13 +175,20 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The median chunk; a chunk took what its threads took on average. */
-static long measure(u64 (*chunk)(unsigned int n), unsigned int n,
-		    unsigned int threads, bool warm)
+/* The lower quartile, as other processes of the host disturb the slower chunks. */
+static long quartile(u64 *took)
+{
+	sort(took, CHUNKS, sizeof(*took), compare, NULL);
+	return took[CHUNKS / 4];
+}
+
+/* A chunk took what its threads took on average. */
+static long measure(void (*chunk)(struct worker *w), unsigned int threads,
+		    bool by_turns)
 {
 	struct worker *workers;
 	unsigned int i, j;
-	u64 *took;
+	long ret;
 
 	workers = kcalloc(threads, sizeof(*workers), GFP_KERNEL);
 	if (!workers)
@@ -252,17 +196,14 @@ static long measure(u64 (*chunk)(unsigned int n), unsigned int n,
 	nr_workers = threads;
 	for (i = 0; i < threads; i++) {
 		struct worker *w = &workers[i];
-
-		w->chunk = chunk;
-		w->n = n + i;
-		w->warm = warm;
-		init_completion(&w->done);
-	}
-	for (i = 0; i < threads; i++) {
 		struct task_struct *task;
 
-		task = kthread_create(work, &workers[i], "bench/%u", i);
-		/* Those that are there already wait for it for ever. */
+		w->chunk = chunk;
+		w->by_turns[0] = cgroups[i];
+		w->by_turns[1] = cgroups[by_turns ? 1 : i];
+		init_completion(&w->done);
+		task = kthread_create(work, w, "bench/%u", i);
+		/* The others would wait for it for ever. */
 		BUG_ON(IS_ERR(task));
 		kthread_bind(task, i);
 		wake_up_process(task);
@@ -270,20 +211,21 @@ static long measure(u64 (*chunk)(unsigned int n), unsigned int n,
 	for (i = 0; i < threads; i++)
 		wait_for_completion(&workers[i].done);
 
-	took = workers[0].took;
 	for (i = 0; i < CHUNKS; i++) {
 		for (j = 1; j < threads; j++)
-			took[i] += workers[j].took[i];
-		took[i] = div_u64(took[i], threads);
+			workers[0].took[i] += workers[j].took[i];
+		workers[0].took[i] = div_u64(workers[0].took[i], threads);
 	}
-	sort(took, CHUNKS, sizeof(*took), compare, NULL);
-	i = took[CHUNKS / 2];
+	ret = quartile(workers[0].took);
 	kfree(workers);
-	return i;
+	return ret;
 }
 
-/* In the kernel, because system calls take far longer on UML. */
-static long median_of_calls(int (*call)(void *arg), void *arg)
+/*
+ * Calls, made in the kernel because a system call takes far longer on UML
+ */
+
+static long measure_calls(int (*call)(void *arg), void *arg)
 {
 	u64 took[CHUNKS];
 	unsigned int i, j;
@@ -298,8 +240,7 @@ static long median_of_calls(int (*call)(void *arg), void *arg)
 		}
 		took[i] = (ktime_get_ns() - took[i]) * 100 / CALLS;
 	}
-	sort(took, CHUNKS, sizeof(*took), compare, NULL);
-	return took[CHUNKS / 2];
+	return quartile(took);
 }
 
 static int read_file(void *file)
@@ -310,19 +251,19 @@ static int read_file(void *file)
 	return kernel_read(file, buf, sizeof(buf), &pos);
 }
 
-static long time_read(const char *path)
+static long measure_read(const char *path)
 {
 	struct file *file = filp_open(path, O_RDONLY, 0);
 	long ret;
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	ret = median_of_calls(read_file, file);
+	ret = measure_calls(read_file, file);
 	fput(file);
 	return ret;
 }
 
-/* What mkdir() and rmdir() have the cgroups do; they hold the directory active. */
+/* What mkdir() and rmdir() call; they hold the directory active. */
 static int make_and_remove(void *parent)
 {
 	const struct kernfs_syscall_ops *ops = kernfs_root(parent)->syscall_ops;
@@ -342,71 +283,32 @@ static int make_and_remove(void *parent)
 	return ret;
 }
 
+static long measure_mkdir(void)
+{
+	struct cgroup_subsys_state *css = task_get_css(current, misc_cgrp_id);
+	long ret = measure_calls(make_and_remove, css->cgroup->kn);
+
+	css_put(css);
+	return ret;
+}
+
 static long run(const char *what, unsigned int n)
 {
-	u64 start;
-	long ret;
-	unsigned int i;
-
 	if (!strcmp(what, "take")) {
 		put_misc_cg(cgroups[n]);
 		cgroups[n] = get_current_misc_cg();
 		return 0;
 	}
-	if (!strcmp(what, "resources")) {
-		start = ktime_get_ns();
-		ret = set_resources(n);
-		return ret ?: (ktime_get_ns() - start) * 100;
-	}
 	if (!strcmp(what, "floor"))
-		return measure(two_adds, 0, 1, false);
+		return measure(two_adds, 1, false);
 	if (!strcmp(what, "pair"))
-		return measure(pair, 0, n, true);
-	if (!strcmp(what, "climb")) {
-		ret = measure(climb, 0, 1, false);
-		for (i = 0; i < CHUNKS * PAIRS; i++)
-			misc_cg_uncharge(res, cgroups[0], 1);
-		return ret;
-	}
-	if (!strcmp(what, "refuse"))
-		return measure(refuse, 0, n, false);
-	if (!strcmp(what, "refuse_capacity"))
-		return measure(refuse_capacity, 0, n, false);
-	if (!strcmp(what, "page_counter"))
-		return measure(page_counter, n, 1, false);
-	if (!strcmp(what, "pids"))
-		return measure(pid, n, 1, false);
-
-	/* These are in the caller's cgroup. */
-	if (!strcmp(what, "object")) {
-		u64 took[CHUNKS];
-
-		for (i = 0; i < CHUNKS; i++)
-			took[i] = object(0);
-		sort(took, CHUNKS, sizeof(*took), compare, NULL);
-		return took[CHUNKS / 2];
-	}
-	if (!strcmp(what, "fill")) {
-		for (i = 0; i < MOVES; i++)
-			if (charge_current(&moved[i]))
-				return -EBUSY;
-		return 0;
-	}
-	if (!strcmp(what, "mkdir_rmdir")) {
-		struct cgroup_subsys_state *css;
-
-		css = task_get_css(current, misc_cgrp_id);
-		ret = median_of_calls(make_and_remove, css->cgroup->kn);
-		css_put(css);
-		return ret;
-	}
-	if (!strcmp(what, "move"))
-		return do_move(0);
-	if (!strcmp(what, "empty")) {
-		for (i = 0; i < MOVES; i++)
-			release(&moved[i]);
-		return 0;
-	}
+		return measure(pairs, n, false);
+	if (!strcmp(what, "turns"))
+		return measure(pairs, 1, true);
+	if (!strcmp(what, "names"))
+		return register_names(n);
+	if (!strcmp(what, "mkdir_rmdir"))
+		return measure_mkdir();
 	return -EINVAL;
 }
 
@@ -418,12 +320,12 @@ static int run_set(const char *val, const struct kernel_param *kp)
 	unsigned int n;
 
 	if (sscanf(val, "read %127s", path) == 1)
-		result = time_read(path);
+		result = measure_read(path);
 	else if (sscanf(val, "%15s %u", what, &n) == 2)
 		result = run(what, n);
 	else
 		return -EINVAL;
-	if (atomic_xchg(&wrong, 0))
+	if (atomic_xchg(&refused, 0))
 		return -EPROTO;
 	return result < 0 ? result : 0;
 }
@@ -441,20 +343,7 @@ module_param_cb(run, &run_ops, NULL, 0600);
 
 static int __init bench_init(void)
 {
-	struct cgroup_subsys_state *css = NULL;
-	unsigned int i;
-
-	for (i = 0; i < MAX_DEPTH; i++) {
-		struct cgroup_subsys_state *parent = css;
-
-		page_counter_init(&pages[i], i ? &pages[i - 1] : NULL, false);
-		css = pids_css_alloc(parent);
-		if (IS_ERR(css))
-			return PTR_ERR(css);
-		css->parent = parent;
-		pids[i] = css_pids(css);
-	}
-	return 0;
+	return register_sev();
 }
 module_init(bench_init);
 

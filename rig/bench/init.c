@@ -2,7 +2,7 @@
 /*
  * init of the benchmark's kernel: makes the cgroups, has the module time what
  * only a kernel can do, and times itself what users do.  Prints lines "bench:
- * CASE DEPTH THREADS RESOURCES NUMBER" to the kernel's log; the number is in ns
+ * CASE DEPTH THREADS NAMES NUMBER" to the kernel's log; the number is in ns
  * unless the case says something else.
  */
 #define _GNU_SOURCE
@@ -18,11 +18,9 @@
 #define ROOT	"/cg"
 #define RUN	"/sys/module/bench/parameters/run"
 
+static const int depths[] = { 1, 2, 5, 16 };
 
-static const int depths[] = { 1, 2, 3, 4, 5, 8, 16 };
-#define NR_DEPTHS	(sizeof(depths) / sizeof(depths[0]))
-
-static int cpus, resources;
+static int cpus, names;
 
 static void must(int ret, const char *what)
 {
@@ -46,7 +44,7 @@ static void say(const char *what, int depth, int threads, const char *number)
 	FILE *log = fopen("/dev/kmsg", "w");
 
 	fprintf(log, "bench: %s %d %d %d %s\n", what, depth, threads,
-		resources, number);
+		names, number);
 	fclose(log);
 }
 
@@ -87,22 +85,19 @@ static void make_parent(const char *cgroup)
 	must(cg_put(cgroup, "cgroup.subtree_control", "+misc"), cgroup);
 }
 
-/*
- * Leaf number @leaf, @depth levels from the root, itself and the root counted,
- * in the chain of cgroups number @chain.
- */
-static const char *path(int chain, int depth, int leaf)
+/* Leaf number @leaf, @depth levels from the root, itself and the root counted. */
+static const char *path(int depth, int leaf)
 {
 	static char p[PATH_MAX];
 	size_t len = snprintf(p, sizeof(p), ROOT);
 	int i;
 
 	for (i = 2; i < depth; i++) {
-		len += snprintf(p + len, sizeof(p) - len, "/c%d", chain);
+		len += snprintf(p + len, sizeof(p) - len, "/c");
 		make_parent(p);
 	}
 	if (depth > 1) {
-		snprintf(p + len, sizeof(p) - len, "/l%d.%d", chain, leaf);
+		snprintf(p + len, sizeof(p) - len, "/leaf%d", leaf);
 		make(p);
 	}
 	return p;
@@ -126,56 +121,26 @@ static void pairs(int depth, int threads)
 	int i;
 
 	for (i = 0; i < threads; i++)
-		take(i, path(0, depth, 0));
+		take(i, path(depth, 0));
 	run("pair", threads);
-	result(threads > 1 ? "pair_same" : "pair_own", depth, threads);
-	if (threads == 1 || depth == 1)
+	result(threads > 1 ? "pair_same" : "pair", depth, threads);
+	if (depth == 1)
 		return;
 
+	if (threads == 1) {
+		take(1, path(depth, 1));
+		run("turns", 0);
+		result("pair_by_turns", depth, 1);
+		return;
+	}
 	for (i = 0; i < threads; i++)
-		take(i, path(0, depth, i));
+		take(i, path(depth, i));
 	run("pair", threads);
 	result("pair_siblings", depth, threads);
-
-	for (i = 0; i < threads; i++)
-		take(i, path(i, depth, 0));
-	run("pair", threads);
-	result("pair_root", depth, threads);
-}
-
-static void on_cpu(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	must(sys(sched_setaffinity(0, sizeof(set), &set)), "sched_setaffinity");
-}
-
-/* One thread charges, another CPU's reads all the time. */
-static void with_reader(int depth, const char *what, const char *file)
-{
-	char buf[4096];
-	pid_t reader;
-	int fd;
-
-	reader = fork();
-	if (!reader) {
-		on_cpu(1);
-		fd = open(file, O_RDONLY);
-		while (pread(fd, buf, sizeof(buf), 0) >= 0)
-			;
-		_exit(1);
-	}
-	take(0, path(0, depth, 0));
-	run("pair", 1);
-	result(what, depth, 1);
-	kill(reader, SIGKILL);
-	waitpid(reader, NULL, 0);
 }
 
 /* Reading each file of @cgroup; what stock does not have is left out. */
-static void files(const char *cgroup, const char *suffix)
+static void files(const char *cgroup)
 {
 	char text[PATH_MAX];
 	unsigned int i;
@@ -187,7 +152,7 @@ static void files(const char *cgroup, const char *suffix)
 		snprintf(text, sizeof(text), "read %s/%s", cgroup,
 			 misc_files[i]);
 		must(put(text, RUN), text);
-		snprintf(text, sizeof(text), "read_%s%s", misc_files[i], suffix);
+		snprintf(text, sizeof(text), "read_%s", misc_files[i]);
 		result(text, 0, 1);
 	}
 }
@@ -208,19 +173,6 @@ static double memory(void)
 	return kib * 1024;
 }
 
-static void set_max(const char *cgroup, const char *max)
-{
-	char text[32];
-
-	/* What is charged is the last one, or stock's. */
-#ifdef STOCK
-	snprintf(text, sizeof(text), "sev %s", max);
-#else
-	snprintf(text, sizeof(text), "bench%d %s", resources - 1, max);
-#endif
-	must(cg_put(cgroup, "misc.max", text), text);
-}
-
 /* Cgroups number @from to @to, each hundred in a parent of its own. */
 static const char *one_of_many(int i)
 {
@@ -239,82 +191,36 @@ static void make_many(int from, int to)
 		make(one_of_many(from));
 }
 
-/* With @n resources, and @more cgroups than those that there are. */
-static void set_resources(int n, int cgroups, int more)
+/* With @n names, and 1,000 more cgroups than before. */
+static void with_names(int n)
 {
+	static int cgroups;
 	double before;
 
-	resources = n;
-	run("resources", n);
+	names = n;
+	run("names", n);
 	/* Until cgroups that were removed before are freed. */
 	sleep(2);
 	before = memory();
-	make_many(cgroups, cgroups + more);
-	say_number("bytes_per_cgroup", (memory() - before) / (more + more / 100));
-	files(one_of_many(cgroups + 1), "");
-	/* In the root, where we are; those that are freed meanwhile are part of it. */
+	make_many(cgroups, cgroups + 1000);
+	say_number("bytes_per_cgroup", (memory() - before) / (1000 + 10));
+	files(one_of_many(cgroups + 1));
+	cgroups += 1000;
+	/* In the root, where we are. */
 	run("mkdir_rmdir", 0);
 	result("mkdir_rmdir", 0, 1);
-}
-
-static void register_another(const char *what)
-{
-	resources++;
-	run("resources", resources);
-	result(what, 0, 1);
 }
 
 static void charging(void)
 {
 	unsigned int i;
-	int threads;
 
 	run("floor", 0);
 	result("two_locked_adds", 0, 1);
-	for (i = 0; i < NR_DEPTHS; i++) {
-		int depth = depths[i];
-
-		for (threads = 1; threads <= cpus;
-		     threads += threads < 2 ? 1 : 2)
-			pairs(depth, threads);
-		if (cpus > 1) {
-			with_reader(depth, "pair_own_root_read",
-				    ROOT "/misc.current");
-			with_reader(depth, "pair_own_leaf_read",
-				    strcat((char *)path(0, depth, 0),
-					   "/misc.current"));
-		}
-		take(0, path(1, depth, 1));
-		run("climb", 1);
-		result("climb", depth, 1);
-
-		enter(path(0, depth, 0));
-		run("object", 1);
-		result("object", depth, 1);
-		enter(ROOT);
-
-		take(0, path(0, depth, 0));
-		run("refuse_capacity", 1);
-		result("refuse_capacity", depth, 1);
-		run("page_counter", depth);
-		result("page_counter", depth, 1);
-		run("pids", depth);
-		result("pids", depth, 1);
-		if (depth == 1)
-			continue;
-
-		set_max(path(0, depth, 0), "0");
-		run("refuse", 1);
-		result("refuse_leaf", depth, 1);
-		set_max(path(0, depth, 0), "max");
-
-		enter(path(0, depth, 0));
-		run("fill", 1);
-		enter(path(0, depth, 1));
-		run("move", 1);
-		result("move", depth, 1);
-		run("empty", 1);
-		enter(ROOT);
+	for (i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+		pairs(depths[i], 1);
+		if (cpus > 1)
+			pairs(depths[i], 2);
 	}
 }
 
@@ -335,16 +241,10 @@ int main(void)
 	must(sys(syscall(SYS_finit_module, fd, "", 0)), "bench.ko");
 	cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	make_many(0, 10);
-	register_another("register_10");
-	set_resources(1, 10, 990);
-	register_another("register_1000");
+	with_names(3);
 	charging();
-	set_resources(8, 1000, 1000);
-	set_resources(63, 2000, 1000);
-	make_many(3000, 10000);
-	register_another("register_10000");
-	files(ROOT, "_of_10000");
+	with_names(8);
+	with_names(64);
 	put("bench: done\n", "/dev/kmsg");
 	reboot(RB_POWER_OFF);
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Medians of what the benchmark kernels have printed, and how ours compares to
-stock: the ratio of the medians, and the lowest and highest ratio of a round.
+Medians over all rounds of what the benchmarks have printed, and how ours
+compares to stock: the ratio of the medians, and the lowest and highest ratio of
+a round.
 
     results.py FOLDER       with ours.N.log and stock.N.log
 """
@@ -19,7 +20,7 @@ for log in sorted(pathlib.Path(sys.argv[1]).glob("*.log")):
         row = seen.setdefault((case, *map(int, sizes)), {"ours": {}, "stock": {}})
         row[flavor][number] = float(value)
 
-print("case", "depth", "threads", "resources", "ours_ns", "stock_ns",
+print("case", "depth", "threads", "names", "ours_ns", "stock_ns",
       "ratio", "ratio_min", "ratio_max", sep="\t")
 for key, row in seen.items():
     medians = {flavor: statistics.median(values.values()) if values else None

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What misc.c, ours and stock's, takes from the kernel, so that it can be timed
- * in user space with the locked instructions that an x86 kernel has for it.  UML
- * has others for spinlocks and interrupts.  What is not timed does nothing.
+ * The kernel interfaces that misc.c uses, ours and stock's, for user space:
+ * atomic operations, locks, reference counts and the sizes and alignment of
+ * allocations as on x86.  Interfaces that the benchmark does not reach do
+ * nothing.
  */
 #ifndef RIG_BENCH_SHIM_H
 #define RIG_BENCH_SHIM_H
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,23 +18,21 @@
 #include <string.h>
 #include <sys/types.h>
 
-typedef uint64_t u64;
-typedef int64_t s64;
+typedef unsigned long long u64;
+typedef long long s64;
 typedef uint32_t u32;
+typedef unsigned int gfp_t;
 
 #define U64_MAX		UINT64_MAX
-#define S32_MAX		INT32_MAX
-#define BIT_ULL(n)	(1ULL << (n))
-#define lower_32_bits(n) ((u32)(n))
-#define __percpu
-#define __aligned(n)	__attribute__((aligned(n)))
-#define ____cacheline_aligned_in_smp __aligned(64)
+#define ____cacheline_aligned_in_smp __attribute__((aligned(64)))
 #define noinline	__attribute__((noinline))
 #undef __always_inline
 #define __always_inline	inline __attribute__((always_inline))
+#define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 #define min(a, b)	((a) < (b) ? (a) : (b))
 #define max(a, b)	((a) > (b) ? (a) : (b))
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member) \
 	((type *)((char *)(p) - offsetof(type, member)))
 #define READ_ONCE(x)	(*(const volatile typeof(x) *)&(x))
@@ -41,32 +41,32 @@ typedef uint32_t u32;
 #define IS_ERR(p)	unlikely((unsigned long)(p) >= -4095UL)
 #define IS_ERR_OR_NULL(p) (unlikely(!(p)) || IS_ERR(p))
 #define EXPORT_SYMBOL_GPL(x)
+#define check_add_overflow(a, b, sum) __builtin_add_overflow(a, b, sum)
 #define lockdep_assert_held(x)
-#define pr_info(...)
-#define pr_warn(...)
+#define might_lock(x)	((void)(x))
+#define pr_info(...)	do { if (0) printf(__VA_ARGS__); } while (0)
+#define pr_warn(...)	pr_info(__VA_ARGS__)
 #define WARN_ONCE(condition, ...) ({			\
-	bool warn_ = condition;				\
+	bool warn_ = (condition);			\
 	if (unlikely(warn_))				\
 		abort();				\
 	warn_;						\
 })
 
-/* Atomic operations: lock xadd, lock cmpxchg, xchg. */
+/*
+ * Atomic operations
+ */
+
 typedef struct { s64 counter; } atomic64_t;
 
 static inline s64 atomic64_read(const atomic64_t *v)
 {
-	return READ_ONCE(v->counter);
+	return __atomic_load_n(&v->counter, __ATOMIC_RELAXED);
 }
 
 static inline void atomic64_set(atomic64_t *v, s64 n)
 {
-	WRITE_ONCE(v->counter, n);
-}
-
-static inline void atomic64_set_release(atomic64_t *v, s64 n)
-{
-	__atomic_store_n(&v->counter, n, __ATOMIC_RELEASE);
+	__atomic_store_n(&v->counter, n, __ATOMIC_RELAXED);
 }
 
 static inline s64 atomic64_add_return(s64 n, atomic64_t *v)
@@ -84,20 +84,10 @@ static inline void atomic64_inc(atomic64_t *v)
 	atomic64_add_return(1, v);
 }
 
-static inline s64 atomic64_xchg(atomic64_t *v, s64 n)
-{
-	return __atomic_exchange_n(&v->counter, n, __ATOMIC_SEQ_CST);
-}
-
-static __always_inline bool atomic64_try_cmpxchg(atomic64_t *v, s64 *old, s64 n)
-{
-	return __atomic_compare_exchange_n(&v->counter, old, n, false,
-					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
 static inline s64 atomic64_cmpxchg(atomic64_t *v, s64 old, s64 n)
 {
-	atomic64_try_cmpxchg(v, &old, n);
+	__atomic_compare_exchange_n(&v->counter, &old, n, false,
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	return old;
 }
 
@@ -105,97 +95,164 @@ static inline s64 atomic64_cmpxchg(atomic64_t *v, s64 old, s64 n)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 /*
- * A lock as qspinlock takes and returns it where nobody waits, and as nobody
- * does here: lock cmpxchg, then a store.
+ * Spinlocks, for two threads, as qspinlock: one compare-exchange and one store
+ * without contention; the second thread sets the pending bit and waits at the
+ * lock itself.
  */
-typedef struct { u32 locked; } spinlock_t;
+
+typedef union {
+	u32 val;
+	struct {
+		uint8_t locked;
+		uint8_t pending;
+	};
+	uint16_t locked_pending;
+} spinlock_t;
+
+#define DEFINE_SPINLOCK(name) spinlock_t name
+#define cpu_relax()	__builtin_ia32_pause()
 
 static inline void spin_lock_init(spinlock_t *lock)
 {
-	lock->locked = 0;
+	lock->val = 0;
 }
 
-static __always_inline void spin_lock_irq(spinlock_t *lock)
+static __always_inline bool spin_trylock(spinlock_t *lock)
 {
 	u32 old = 0;
 
-	if (unlikely(!__atomic_compare_exchange_n(&lock->locked, &old, 1, false,
-						  __ATOMIC_ACQUIRE,
-						  __ATOMIC_RELAXED)))
-		abort();
+	return __atomic_compare_exchange_n(&lock->val, &old, 1, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-static __always_inline void spin_unlock_irq(spinlock_t *lock)
+static noinline void spin_lock_pending(spinlock_t *lock)
 {
-	__atomic_store_n((char *)&lock->locked, 0, __ATOMIC_RELEASE);
+	/* The other thread has waited and is about to take it. */
+	while (__atomic_load_n(&lock->val, __ATOMIC_RELAXED) == 0x100)
+		cpu_relax();
+	if (__atomic_fetch_or(&lock->val, 0x100, __ATOMIC_ACQUIRE) & ~0xffU)
+		abort();
+	while (__atomic_load_n(&lock->locked, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	__atomic_store_n(&lock->locked_pending, 1, __ATOMIC_RELAXED);
 }
 
-/* Without cli and sti, which user space may not; popf stands for the latter. */
-#define save_flags(flags)						\
-	asm volatile("pushf; pop %0" : "=rm" (flags) : : "memory")
-#define restore_flags(flags)						\
-	asm volatile("push %0; popf" : : "g" (flags) : "memory", "cc")
+static __always_inline void spin_lock(spinlock_t *lock)
+{
+	if (unlikely(!spin_trylock(lock)))
+		spin_lock_pending(lock);
+}
 
-#define spin_lock_irqsave(lock, flags) do {				\
-	save_flags(flags);						\
-	spin_lock_irq(lock);						\
-} while (0)
+static __always_inline void spin_unlock(spinlock_t *lock)
+{
+	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+}
 
-#define spin_unlock_irqrestore(lock, flags) do {			\
-	spin_unlock_irq(lock);						\
-	restore_flags(flags);						\
-} while (0)
+static inline spinlock_t *spin_lock_guarded(spinlock_t *lock)
+{
+	spin_lock(lock);
+	return lock;
+}
 
-/* One CPU, whose area is found as %gs finds it in the kernel. */
-static __thread unsigned long this_cpu_off;
-#define nr_cpu_ids	1U
-#define __alloc_percpu(size, align) kzalloc(size, GFP_KERNEL)
-#define alloc_percpu(type) kzalloc(sizeof(type), GFP_KERNEL)
-#define free_percpu	free
-#define raw_cpu_ptr(p) ({						\
-	unsigned long ptr_ = (unsigned long)(p);			\
-									\
-	asm ("add %1, %0" : "+r" (ptr_) : "m" (this_cpu_off));		\
-	(typeof(p))ptr_;						\
-})
+static inline void spin_unlock_guarded(spinlock_t **lock)
+{
+	spin_unlock(*lock);
+}
+
+#define guard(what)	guard_##what
+#define guard_spinlock(lock)						\
+	spinlock_t *guarded_ __attribute__((cleanup(spin_unlock_guarded))) = \
+		spin_lock_guarded(lock)
+
+#define scoped_guard(what, lock) scoped_guard_##what(lock)
+#define scoped_guard_spinlock(lock)					\
+	for (bool once_ = true; once_; )				\
+		for (guard_spinlock(lock); once_; once_ = false)
+
+/* Only one thread makes and removes cgroups. */
+#define DEFINE_MUTEX(name) int name
+#define guard_mutex(mutex) ((void)(mutex))
+#define scoped_guard_mutex(mutex) (void)(mutex);
+
+/*
+ * Allocations: objects of kmalloc()'s sizes, as densely and as aligned as its
+ * slabs are
+ */
+
+#define SLAB_REGION	(1UL << 20)
+
+static const unsigned int slab_sizes[] = {
+	8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192, 16384,
+	32768, 65536,
+};
+
+static void *slab_free[ARRAY_SIZE(slab_sizes)];
+static unsigned long allocated;
+
+/* The first bytes of a region name its class. */
+static void slab_fill(unsigned int class)
+{
+	size_t size = slab_sizes[class], offset = size < 4096 ? 4096 : size;
+	char *region = aligned_alloc(SLAB_REGION, SLAB_REGION);
+
+	*(unsigned int *)region = class;
+	for (; offset + size <= SLAB_REGION; offset += size) {
+		*(void **)(region + offset) = slab_free[class];
+		slab_free[class] = region + offset;
+	}
+}
+
+static void *slab_alloc(size_t size)
+{
+	unsigned int class = 0;
+	void *p;
+
+	while (slab_sizes[class] < size)
+		class++;
+	if (!slab_free[class])
+		slab_fill(class);
+	p = slab_free[class];
+	slab_free[class] = *(void **)p;
+	allocated += slab_sizes[class];
+	return memset(p, 0, size);
+}
+
+static void kfree(const void *p)
+{
+	unsigned int class;
+
+	if (!p)
+		return;
+	class = *(unsigned int *)((unsigned long)p & ~(SLAB_REGION - 1));
+	*(void **)p = slab_free[class];
+	slab_free[class] = (void *)p;
+}
 
 #define GFP_KERNEL	0
-#define kzalloc(size, flags) calloc(1, ((size) + 63) & ~63UL)
-#define kzalloc_obj(x)	kzalloc(sizeof(x), GFP_KERNEL)
-#define struct_size(p, member, n) (sizeof(*(p)) + flex_array_size(p, member, n))
-#define flex_array_size(p, member, n) ((n) * sizeof(*(p)->member))
-#define kvcalloc(n, size, flags) calloc(n, size)
-#define kfree		free
-#define kvfree		free
+#define GFP_KERNEL_ACCOUNT 0
+#define kcalloc(n, size, flags) ((void)(flags), slab_alloc((n) * (size)))
+#define kzalloc(size, flags) slab_alloc(size)
+#define kzalloc_obj(x)	slab_alloc(sizeof(x))
+
+/*
+ * Lists
+ */
 
 struct list_head { struct list_head *next, *prev; };
+
 #define LIST_HEAD(name)	struct list_head name = { &name, &name }
-#define INIT_LIST_HEAD(head) (*(head) = (struct list_head){ head, head })
-#define list_empty(head) ((head)->next == (head))
 #define list_entry(p, type, member) container_of(p, type, member)
-#define list_first_entry(head, type, member) \
-	list_entry((head)->next, type, member)
 #define list_for_each_entry(p, head, member)				\
 	for (p = list_entry((head)->next, typeof(*p), member);		\
 	     &p->member != (head);					\
 	     p = list_entry(p->member.next, typeof(*p), member))
-#define list_for_each_entry_safe(p, n, head, member)			\
-	for (p = list_entry((head)->next, typeof(*p), member),		\
-	     n = list_entry(p->member.next, typeof(*p), member);	\
-	     &p->member != (head);					\
-	     p = n, n = list_entry(n->member.next, typeof(*n), member))
-
-static inline void list_add(struct list_head *new, struct list_head *head)
-{
-	new->next = head->next;
-	new->prev = head;
-	head->next->prev = new;
-	head->next = new;
-}
 
 static inline void list_add_tail(struct list_head *new, struct list_head *head)
 {
-	list_add(new, head->prev);
+	new->next = head;
+	new->prev = head->prev;
+	head->prev->next = new;
+	head->prev = new;
 }
 
 static inline void list_del(struct list_head *entry)
@@ -204,45 +261,92 @@ static inline void list_del(struct list_head *entry)
 	entry->prev->next = entry->next;
 }
 
-static inline void list_move(struct list_head *entry, struct list_head *head)
+/*
+ * Cgroups.  A css has the size it has in the kernel.  A reference to one that
+ * is not the root's is an add to a variable of the CPU, here of the thread.
+ */
+
+struct cgroup { int unused; };
+struct cgroup_file { char size[56]; };
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	void *ss;
+	long refs;		/* index in css_refs */
+	char size[64];
+	unsigned int flags;
+	char more_size[100];
+	struct cgroup_subsys_state *parent;
+	int nr_descendants;
+};
+
+enum { CSS_NO_REF = 1 };
+#define CSS_MAX		(1 << 17)
+
+static __thread s64 css_refs[CSS_MAX];
+static long nr_css;
+
+static inline void css_init(struct cgroup_subsys_state *css,
+			    struct cgroup_subsys_state *parent)
 {
-	list_del(entry);
-	list_add(entry, head);
+	css->parent = parent;
+	css->flags = parent ? 0 : CSS_NO_REF;
+	css->refs = nr_css++;
+	if (nr_css > CSS_MAX)
+		abort();
 }
 
-static inline void list_move_tail(struct list_head *entry, struct list_head *head)
+static __always_inline void css_refs_add(struct cgroup_subsys_state *css, s64 n)
 {
-	list_del(entry);
-	list_add_tail(entry, head);
+	if (!(css->flags & CSS_NO_REF))
+		css_refs[READ_ONCE(css->refs)] += n;
 }
 
-#define DEFINE_MUTEX(name) int name
-#define mutex_lock(m)	((void)(m))
-#define mutex_unlock(m)	((void)(m))
-#define guard(what)	(void)guard_##what
-#define guard_mutex(m)	0
-#define guard_rcu()	0
-#define rcu_read_lock()
-#define rcu_read_unlock()
+#define css_get(css)	css_refs_add(css, 1)
+#define css_put(css)	css_refs_add(css, -1)
+
+struct css_set { struct cgroup_subsys_state *subsys[1]; };
+struct task_struct { struct css_set *cgroups; };
+
+static __thread struct css_set current_css_set;
+static __thread struct task_struct current_task;
+
+#define current		(&current_task)
+
+static __always_inline void set_current_css(struct cgroup_subsys_state *css)
+{
+	current_css_set.subsys[0] = css;
+	current_task.cgroups = &current_css_set;
+}
+
+static __always_inline struct cgroup_subsys_state *
+task_get_css(struct task_struct *task, int id)
+{
+	struct cgroup_subsys_state *css;
+
+	css = READ_ONCE(READ_ONCE(task->cgroups)->subsys[id]);
+	css_get(css);
+	return css;
+}
+
+/*
+ * Interfaces that are not reached
+ */
 
 #define DECLARE_BITMAP(name, bits) unsigned long name[((bits) + 63) / 64]
-#define test_bit(nr, bits)	((bits)[(nr) / 64] >> (nr) % 64 & 1)
+#define test_bit(nr, bits) ((bits)[(nr) / 64] >> (nr) % 64 & 1)
 #define test_and_set_bit(nr, bits) test_bit(nr, bits)
 #define DEFAULT_RATELIMIT_INTERVAL 0
 #define DEFAULT_RATELIMIT_BURST 0
 #define DEFINE_RATELIMIT_STATE(name, interval, burst) int name
-#define __ratelimit(state)	((void)(state), 0)
-#define trace_misc_cg_charge_refused(...) do { } while (0)
+#define __ratelimit(state) ((void)(state), 0)
+#define trace_misc_cg_charge_refused(name, ...) ((void)(name))
+#define rcu_read_lock()
+#define rcu_read_unlock()
 
-/* Cgroups, of which only the tree is real. */
-struct cgroup { int x; };
-struct cgroup_file { int x; };
-struct cgroup_subsys_state {
-	struct cgroup *cgroup;
-	struct cgroup_subsys_state *parent;
-};
-struct seq_file { int x; };
-struct kernfs_open_file { int x; };
+struct seq_file { int unused; };
+struct kernfs_open_file { int unused; };
+
 struct cftype {
 	const char *name;
 	unsigned long private;
@@ -252,28 +356,27 @@ struct cftype {
 	ssize_t (*write)(struct kernfs_open_file *of, char *buf, size_t nbytes,
 			 loff_t off);
 };
+
 struct cgroup_subsys {
 	struct cgroup_subsys_state *(*css_alloc)(struct cgroup_subsys_state *);
 	void (*css_free)(struct cgroup_subsys_state *css);
 	struct cftype *legacy_cftypes, *dfl_cftypes;
 };
-struct task_struct;
 
-enum { CFTYPE_NOT_ON_ROOT, CFTYPE_ONLY_ON_ROOT, misc_cgrp_id };
-#define current		NULL
-#define task_get_css(task, id) ((struct cgroup_subsys_state *)NULL)
-#define css_put(css)	((void)(css))
+enum { CFTYPE_NOT_ON_ROOT, CFTYPE_ONLY_ON_ROOT };
+enum { misc_cgrp_id };
+
 #define seq_css(sf)	((struct cgroup_subsys_state *)(sf))
 #define seq_cft(sf)	((struct cftype *)(sf))
 #define of_css(of)	((struct cgroup_subsys_state *)(of))
-#define seq_printf(...)	do { } while (0)
-#define cgroup_path(cgroup, path, size) ((path)[0] = 0)
+#define seq_printf(sf, ...) ((void)(sf))
+#define cgroup_name(cgroup, name, size) ((void)(cgroup), (name)[0] = 0, 0)
 #define cgroup_file_notify(file) ((void)(file))
 #define strscpy(to, from, size) snprintf(to, size, "%s", from)
 #define strim(s)	(s)
 #define strstrip(s)	(s)
 #define skip_spaces(s)	(s)
-#define memchr_inv(p, c, size) NULL
+#define memchr_inv(p, c, size) ((void)(p), (void)(size), NULL)
 #define kstrtou64(s, base, result) ((void)(result), 0)
 
 #endif

@@ -14,10 +14,11 @@
 
 static struct misc_cg *cg;
 
-/* Whoever has one of it, as a VM has its key. */
+/* Whoever has an amount of it, as a VM has its key. */
 struct owner {
 #ifdef STOCK
 	struct misc_cg *cg;
+	u64 amount;
 #else
 	struct misc_cg_charge charge;
 #endif
@@ -37,14 +38,20 @@ static void suite_exit(struct kunit_suite *suite)
 	put_misc_cg(cg);
 }
 
-static int charge(u64 amount)
+static int charge(struct owner *owner, u64 amount)
 {
-	return misc_cg_try_charge(MISC_CG_RES_SEV, cg, amount);
+	int ret = misc_cg_try_charge(MISC_CG_RES_SEV, cg, amount);
+
+	if (!ret)
+		owner->amount = amount;
+	return ret;
 }
 
-static void uncharge(u64 amount)
+static void release(struct owner *owner)
 {
-	misc_cg_uncharge(MISC_CG_RES_SEV, cg, amount);
+	if (owner->amount)
+		misc_cg_uncharge(MISC_CG_RES_SEV, cg, owner->amount);
+	owner->amount = 0;
 }
 
 /* Charge and cgroup are two things, which have to be undone one by one. */
@@ -80,14 +87,14 @@ static void suite_exit(struct kunit_suite *suite)
 	put_misc_cg(cg);
 }
 
-static int charge(u64 amount)
+static int charge(struct owner *owner, u64 amount)
 {
-	return misc_cg_try_charge(res, cg, amount);
+	return misc_cg_charge_cgroup(&owner->charge, res, cg, amount);
 }
 
-static void uncharge(u64 amount)
+static void release(struct owner *owner)
 {
-	misc_cg_uncharge(res, cg, amount);
+	misc_cg_charge_release(&owner->charge);
 }
 
 static void owner_destroy(struct owner *owner)
@@ -104,22 +111,22 @@ static int owner_create(struct owner *owner)
 
 static void amount_whose_sum_wraps_is_refused(struct kunit *test)
 {
-	int ret;
+	struct owner one = {}, most = {};
 
-	KUNIT_ASSERT_EQ(test, charge(1), 0);
-	ret = charge(U64_MAX);
-	KUNIT_EXPECT_NE(test, ret, 0);
-	if (!ret)
-		uncharge(U64_MAX);
-	uncharge(1);
+	KUNIT_ASSERT_EQ(test, charge(&one, 1), 0);
+	KUNIT_EXPECT_NE(test, charge(&most, U64_MAX), 0);
+	release(&most);
+	release(&one);
 }
 
 /* Asks for more than there will ever be, again and again. */
 static int charge_too_much(void *data)
 {
+	struct owner owner = {};
+
 	while (!kthread_should_stop()) {
-		if (!charge(CAPACITY + 1))
-			uncharge(CAPACITY + 1);
+		charge(&owner, CAPACITY + 1);
+		release(&owner);
 		cond_resched();
 	}
 	return 0;
@@ -127,16 +134,15 @@ static int charge_too_much(void *data)
 
 static void charge_that_fits_is_granted(struct kunit *test)
 {
-	struct task_struct *other;
 	unsigned int i, refused = 0;
+	struct task_struct *other;
+	struct owner owner = {};
 
 	other = kthread_run(charge_too_much, NULL, "charge_too_much");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
 	for (i = 0; i < TRIES; i++) {
-		if (charge(1))
-			refused++;
-		else
-			uncharge(1);
+		refused += !!charge(&owner, 1);
+		release(&owner);
 		cond_resched();
 	}
 	kthread_stop(other);
@@ -145,18 +151,15 @@ static void charge_that_fits_is_granted(struct kunit *test)
 
 static void refused_owner_returns_nothing(struct kunit *test)
 {
-	struct owner owner = {};
-	int ret;
+	struct owner all = {}, refused = {}, next = {};
 
-	KUNIT_ASSERT_EQ(test, charge(CAPACITY), 0);
-	KUNIT_ASSERT_NE(test, owner_create(&owner), 0);
-	owner_destroy(&owner);
+	KUNIT_ASSERT_EQ(test, charge(&all, CAPACITY), 0);
+	KUNIT_ASSERT_NE(test, owner_create(&refused), 0);
+	owner_destroy(&refused);
 	/* All is in use still. */
-	ret = charge(1);
-	KUNIT_EXPECT_NE(test, ret, 0);
-	if (!ret)
-		uncharge(1);
-	uncharge(CAPACITY);
+	KUNIT_EXPECT_NE(test, charge(&next, 1), 0);
+	release(&next);
+	release(&all);
 }
 
 static struct kunit_case cases[] = {

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Creates SEV VMs, as a VMM does, and holds them until it is killed.
+ * Creates SEV VMs, as a VMM does, and holds them until it is killed.  /dev/kvm
+ * is all that takes: /dev/sev is for the next step, the launch of a guest.
  *
  *	sev-vm [-e] COUNT
  *
- * -e makes them SEV-ES VMs.  One line a VM says what came of it; it stops at
- * the first that is refused.  "holding N" is the last line.  On SIGUSR1 it
- * moves its first VM's encryption context to a new VM, as an upgrade of the
- * VMM on the same host does; "moved" or the error says what came of it.
+ * -e makes them SEV-ES VMs.  It prints one line for each VM, "created" or
+ * "refused" and why, stops at the first that is refused, and prints
+ * "holding N".  On SIGUSR1 it moves the encryption context of its first VM to a
+ * new VM, as an upgrade of the VMM on the same host does, and prints "moved" or
+ * the error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static int kvm, sev;
+static int kvm;
 
 static int create_vm(void)
 {
@@ -34,7 +36,7 @@ static int create_vm(void)
 
 static int sev_init(int vm, int id)
 {
-	struct kvm_sev_cmd cmd = { .id = id, .sev_fd = sev };
+	struct kvm_sev_cmd cmd = { .id = id, .sev_fd = -1 };
 
 	return ioctl(vm, KVM_MEMORY_ENCRYPT_OP, &cmd);
 }
@@ -71,9 +73,8 @@ int main(int argc, char **argv)
 	}
 
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	sev = open("/dev/sev", O_RDWR | O_CLOEXEC);
-	if (kvm < 0 || sev < 0) {
-		perror(kvm < 0 ? "/dev/kvm" : "/dev/sev");
+	if (kvm < 0) {
+		perror("/dev/kvm");
 		return 1;
 	}
 

@@ -5,12 +5,14 @@
  *	torture SECONDS SEED
  *
  * Half of the time on cgroup v2, half on a v1 hierarchy, a crowd of workers
- * charges, moves and returns through /dev/test_misc_cg and as SEV VMs, writes
+ * charges, moves and releases through /dev/test_misc_cg and as SEV VMs, writes
  * limits and capacities, makes and removes cgroups, migrates tasks, is killed;
  * where the kernel can, allocations fail on the way.  Each worker knows what
  * may come of what it does; readers check what must hold all along.  Every few
  * seconds all of them let go of what they hold: then nothing may be in use
- * anywhere, and the modules are unloaded and loaded again under their limits.
+ * anywhere, and the modules are unloaded and loaded again under their limits,
+ * some of which are written in between.  What the kernel has logged meanwhile
+ * is checked, too.
  *
  * The first thing that is wrong ends it.
  */
@@ -77,14 +79,24 @@ static const struct resource {
 enum {
 	LEAF	= 1,	/* has tasks */
 	TREE	= 2,	/* its limits are written all the time */
-	FIXED	= 4,	/* its limit of STEADY never changes */
+	FIXED	= 4,	/* its limits never change while there is a provider */
 	MOVES	= 8,	/* nothing but moves happens here */
 };
+
+/*
+ * Cgroups are made and removed below this one.  The longest of their paths are
+ * longer than the log shows.
+ */
+#define NAME_50	"name_of_fifty_characters_0123456789_0123456789_012"
+#define NAME_170 NAME_50 NAME_50 NAME_50 "_and_twenty_more_012"
+#define CHURN	"churn/" NAME_170 "/" NAME_170
+#define CHURN_SIZE 600	/* of a buffer for what is below it */
 
 static struct cgroup {
 	const char *name;
 	int flags;
-	int max;	/* of FIXED */
+	int max;	/* of FIXED: its limit of STEADY */
+	int max_sev;	/* of FIXED: its limit of SEV */
 } cgroups[] = {
 	{ "" },
 	{ "tree", TREE },
@@ -98,9 +110,9 @@ static struct cgroup {
 	{ "tree/b", TREE },
 	{ "tree/b/a", TREE | LEAF },
 	{ "tree/b/b", TREE | LEAF },
-	{ "fixed", FIXED, 12 },
-	{ "fixed/a", FIXED | LEAF, 7 },
-	{ "fixed/b", FIXED | LEAF, 8 },
+	{ "fixed", FIXED, 12, 3 },
+	{ "fixed/a", FIXED | LEAF, 7, 1 },
+	{ "fixed/b", FIXED | LEAF, 8, 2 },
 	{ "lower" },
 	{ "lower/a", LEAF },
 	{ "lower/b" },
@@ -113,6 +125,8 @@ static struct cgroup {
 	{ "switch" },
 	{ "switch/a", LEAF },
 	{ "churn" },
+	{ "churn/" NAME_170 },
+	{ CHURN },
 };
 
 #define NR_CGROUPS	ARRAY_SIZE(cgroups)
@@ -122,7 +136,7 @@ static char top[64];
 
 static const char *path_of(const char *name)
 {
-	static char path[256];
+	static char path[1024];
 
 	snprintf(path, sizeof(path), "%s/%s", top, name);
 	return path;
@@ -134,14 +148,15 @@ static const char *path_of(const char *name)
 
 enum {
 	GRANTED, REFUSED, MOVED, VMS, MADE, REMOVED, ENTERED, WRITES, READS,
-	FAULTS, KILLS, RESTS, LOADS, NAMES, KUNITS, NR_COUNTS
+	FAULTS, KILLS, RESTS, LOADS, NAMES, KUNITS, LOGGED, CUT, NR_COUNTS
 };
 
 static const char * const count_names[NR_COUNTS] = {
 	"charges granted", "refused", "moved", "VMs", "cgroups made",
 	"removed", "tasks moved", "writes", "files read and checked",
 	"allocations failed", "owners killed", "times all at rest",
-	"modules loaded", "new names", "KUnit runs",
+	"modules loaded", "new names", "KUnit runs", "refusals logged",
+	"with a path cut",
 };
 
 static struct shared {
@@ -331,8 +346,8 @@ static void charge(int i, int r)
 		amount = huge ? UINT64_MAX - 1 : 7 * (1 + any(6));
 	else
 		amount = huge ? UINT64_MAX - any(70) : 1 + any(5);
-	snprintf(text, sizeof(text), "charge %s %llu", res->name,
-		 (unsigned long long)amount);
+	snprintf(text, sizeof(text), "charge%s %s %llu", any(4) ? "" : "-opener",
+		 res->name, (unsigned long long)amount);
 	err = device_command(fds[i].fd, text);
 	switch (err) {
 	case 0:
@@ -707,12 +722,15 @@ static void remove_cgroup(const char *name)
 /* Cgroups are removed while they are charged; what they held is moved or returned. */
 static void churner(void)
 {
-	char outer[32], inner[48], text[64];
+	char outer[CHURN_SIZE], inner[CHURN_SIZE + 100], text[CHURN_SIZE + 200];
 	struct pollfd events = { .events = POLLPRI };
+	char longer[80] = "";
 	int i, err;
 
-	snprintf(outer, sizeof(outer), "churn/%d", this_churner);
-	snprintf(inner, sizeof(inner), "%s/inner", outer);
+	if (any(4))
+		memset(longer, 'x', any(sizeof(longer)));
+	snprintf(outer, sizeof(outer), CHURN "/%d", this_churner);
+	snprintf(inner, sizeof(inner), "%s/inner%s", outer, longer);
 	make_cgroup(outer);
 	while (!v1) {
 		begin();
@@ -984,11 +1002,14 @@ static void check_resource(struct cgroup *c, int r, char text[][4096])
 		fail("%s: %s is %llu, its peak %llu, with a capacity of %u", c->name,
 		     res->name, (unsigned long long)current,
 		     (unsigned long long)peak, res->capacity);
-	if (r == STEADY && c->flags & FIXED &&
-	    (current > (uint64_t)c->max || peak > (uint64_t)c->max))
-		fail("%s: %s is %llu, its peak %llu, with a max of %d", c->name,
-		     res->name, (unsigned long long)current,
-		     (unsigned long long)peak, c->max);
+	if (c->flags & FIXED && (r == STEADY || r == SEV)) {
+		unsigned int max = r == SEV ? c->max_sev : c->max;
+
+		if (current > max || peak > max)
+			fail("%s: %s is %llu, its peak %llu, with a max of %u",
+			     c->name, res->name, (unsigned long long)current,
+			     (unsigned long long)peak, max);
+	}
 	if (r >= STEADY && number_of(text[EFFECTIVE], res->name) > res->capacity)
 		fail("%s/misc.max.effective: %s: %llu, with a capacity of %u",
 		     c->name, res->name,
@@ -1045,7 +1066,7 @@ static void reader(void)
 	struct cgroup *c = &cgroups[any(NR_CGROUPS)];
 	static char text[NR_FILES][4096];
 	struct pollfd events = { .events = POLLPRI };
-	char name[64];
+	char name[CHURN_SIZE];
 	int i, f;
 
 	check_moves(nr_movers);
@@ -1067,7 +1088,7 @@ static void reader(void)
 	poll(&events, 1, any(3));
 	close(events.fd);
 	/* The cgroup may go at any time, and be half made. */
-	snprintf(name, sizeof(name), "churn/%d/inner/misc.current", any(2));
+	snprintf(name, sizeof(name), CHURN "/%d/inner/misc.current", any(2));
 	if (get(text[0], sizeof(text[0]), path_of(name)) > 0)
 		check_grammar(name, CURRENT, text[0]);
 }
@@ -1216,8 +1237,80 @@ static void check_nothing_in_use(void)
 	}
 }
 
-/* Less those of KUnit, which does not rest, and new names, which are not loaded again. */
-static void read_limits(char text[][4096])
+/*
+ * What the log has of refusals: lines of KUnit apart, each is whole, and both
+ * paths are of one branch of the tree.
+ */
+
+static int kmsg = -1;
+
+/* Whether @path is a path of ours, or the end of one. */
+static bool path_is_cut(const char *path, const char *line)
+{
+	bool cut = !strncmp(path, ".../", 4);
+
+	if ((!cut && strcmp(path, "/torture") && strncmp(path, "/torture/", 9)) ||
+	    strlen(path) > 400)
+		fail("the log has a wrong path: %s", line);
+	return cut;
+}
+
+static void check_refusal(const char *line)
+{
+	unsigned long long amount, usage, max;
+	char charged[512], refusing[512] = "";
+	const char *rest;
+	bool cut;
+	int n = 0, end = 0;
+
+	sscanf(line, "%*[a-z_]: charge of %llu in %511s refused by %n", &amount,
+	       charged, &n);
+	if (!n)
+		fail("the log has: %s", line);
+	cut = path_is_cut(charged, line);
+	rest = line + n;
+	if (!strncmp(rest, "the max of ", 11)) {
+		n = 0;
+		sscanf(rest, "the max of %511[^: ]%n", refusing, &n);
+		rest += n;
+		if (!path_is_cut(refusing, line) && !cut &&
+		    strncmp(charged, refusing, strlen(refusing)))
+			fail("the log has a refusal from elsewhere: %s", line);
+	} else if (!strncmp(rest, "the host's capacity", 19)) {
+		rest += 19;
+	}
+	if (sscanf(rest, ": %llu of %llu in use\n%n", &usage, &max, &end) != 2 || !end)
+		fail("the log has: %s", line);
+	if (usage <= max && amount <= max - usage)
+		fail("the log has the refusal of what fits: %s", line);
+	count(LOGGED);
+	if (cut)
+		count(CUT);
+}
+
+static void check_log(void)
+{
+	char record[8192], *line;
+	ssize_t len;
+
+	while ((len = read(kmsg, record, sizeof(record) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		record[len < 0 ? 0 : len] = 0;
+		line = strstr(record, "cgroup: misc: ");
+		if (!line || !strstr(line, "refused by"))
+			continue;
+		line += strlen("cgroup: misc: ");
+		if (!strncmp(line, "torture_", 8) || !strncmp(line, "sev", 3))
+			check_refusal(line);
+	}
+}
+
+/*
+ * The limits of all cgroups as misc.max has them, or only the numbers.  Less
+ * those of KUnit, which does not rest, and new names, which are not loaded
+ * again.
+ */
+static void read_limits(char text[][4096], bool only_numbers)
 {
 	char buf[4096], *line;
 	int c;
@@ -1228,34 +1321,75 @@ static void read_limits(char text[][4096])
 		read_file(cgroups[c].name, "misc.max", buf, sizeof(buf));
 		text[c][0] = 0;
 		for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n"))
-			if (strncmp(line, "kunit_", 6) && strncmp(line, "new_", 4))
+			if (strncmp(line, "kunit_", 6) && strncmp(line, "new_", 4) &&
+			    !(only_numbers && strstr(line, " max")))
 				strcat(strcat(text[c], line), "\n");
+	}
+}
+
+static void compare_limits(char before[][4096], char after[][4096],
+			   const char *when)
+{
+	int c;
+
+	for (c = 1; c < NR_CGROUPS; c++)
+		if (strcmp(after[c], before[c]))
+			fail("%.60s/misc.max: '%s' before the modules were unloaded, '%s' %s",
+			     cgroups[c].name, before[c], after[c], when);
+}
+
+/* Limits of a known name that has no provider. */
+static void write_limits(void)
+{
+	const char *name = resources[SEV].name;
+	char text[64], buf[4096];
+	int c, err;
+
+	for (c = 0; c < NR_CGROUPS; c++) {
+		const struct cgroup *cg = &cgroups[c];
+
+		if (!(cg->flags & FIXED))
+			continue;
+		snprintf(text, sizeof(text), "%s max", name);
+		err = cg_put(path_of(cg->name), "misc.max", text);
+		read_file(cg->name, "misc.max", buf, sizeof(buf));
+		if (err || value_of(buf, name))
+			fail("%s/misc.max: '%s': %s, reads '%s'", cg->name, text,
+			     strerror(-err), buf);
+		snprintf(text, sizeof(text), "%s %d", name, cg->max_sev);
+		err = cg_put(path_of(cg->name), "misc.max", text);
+		read_file(cg->name, "misc.max", buf, sizeof(buf));
+		if (err || number_of(buf, name) != (uint64_t)cg->max_sev)
+			fail("%s/misc.max: '%s': %s, reads '%s'", cg->name, text,
+			     strerror(-err), buf);
 	}
 }
 
 /* Everybody lets go of everything; the modules go and come back. */
 static void rest_all(void)
 {
-	static char before[NR_CGROUPS][4096], after[NR_CGROUPS][4096];
-	int c;
+	static char before[NR_CGROUPS][4096], numbers[NR_CGROUPS][4096];
+	static char after[NR_CGROUPS][4096];
 
 	set_shared(rest, true);
 	wait_for_rest(nr_resting);
 	check_nothing_in_use();
+	check_log();
 
-	/* Limits are shown of what has a capacity. */
+	/* "max" is shown of what has a capacity, a number always. */
 	put("register torture_wild 1", DEVICE);
 	put("capacity torture_wild 1", DEVICE);
 	put("register torture_seven 1", DEVICE);
 	put("capacity torture_seven 1", DEVICE);
-	read_limits(before);
+	read_limits(before, false);
+	read_limits(numbers, true);
 	unload_modules();
+	read_limits(after, true);
+	compare_limits(numbers, after, "then");
+	write_limits();
 	load_modules();
-	read_limits(after);
-	for (c = 1; c < NR_CGROUPS; c++)
-		if (strcmp(after[c], before[c]))
-			fail("%s/misc.max: '%s' before the modules were loaded again, '%s' after",
-			     cgroups[c].name, before[c], after[c]);
+	read_limits(after, false);
+	compare_limits(before, after, "after they were loaded again");
 	count(RESTS);
 	set_shared(rest, false);
 	wait_for_rest(0);
@@ -1274,7 +1408,8 @@ static void make_cgroups(void)
 		if (!v1 && !(cg->flags & LEAF))
 			err = cg_put(path_of(cg->name), "cgroup.subtree_control", "+misc");
 		if (!err && cg->flags & FIXED) {
-			snprintf(text, sizeof(text), "%s %d", resources[STEADY].name, cg->max);
+			snprintf(text, sizeof(text), "%s %d\n%s %d", resources[STEADY].name,
+				 cg->max, resources[SEV].name, cg->max_sev);
 			err = cg_put(path_of(cg->name), "misc.max", text);
 		}
 		if (err)
@@ -1412,6 +1547,10 @@ static void conduct(int seconds)
 	err = cg_put(V2_ROOT, "cgroup.subtree_control", "+misc");
 	if (err)
 		fail("+misc: %s", strerror(-err));
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg < 0)
+		fail("/dev/kmsg: %s", strerror(errno));
+	lseek(kmsg, 0, SEEK_END);
 	module_unload("kvm_amd");
 	load_modules();
 	if (cg_get(V2_ROOT, "misc.capacity", buf, sizeof(buf)) < 0)
@@ -1430,7 +1569,7 @@ static void conduct(int seconds)
 	unload_modules();
 
 	for (i = 0; i < NR_COUNTS; i++)
-		if (!shared->counts[i] && (i != FAULTS || faults))
+		if (!shared->counts[i] && i != CUT && (i != FAULTS || faults))
 			fail("0 %s", count_names[i]);
 }
 

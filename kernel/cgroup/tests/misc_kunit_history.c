@@ -14,16 +14,18 @@
 #define H_LENGTH	10000
 #define H_NODES		12
 #define H_HELD		24
-/* The fixture's two resources, and one that is new at first. */
-#define H_RES		3
-#define H_NEW_NAME	"kunit_new"
+/* The fixture's two resources, one that is new at first, and a known name. */
+#define H_RES		4
+#define H_NEW		2
+#define H_KNOWN		3
 /* Shrinking is given up after this, within the time that a test has. */
 #define H_SHRINK_TIME	(60 * HZ)
 
 enum h_kind {
 	H_CHARGE,	/* charge, or release what the slot holds */
-	H_AMOUNT,	/* the same by amount, in parts */
 	H_MOVE,
+	H_TRANSFER,
+	H_COPY,		/* use a copy of what a slot holds, or held */
 	H_MAX,
 	H_CAPACITY,
 	H_MKDIR,
@@ -36,14 +38,15 @@ static const struct {
 	const char *name;
 	unsigned int often;
 } h_kinds[H_KINDS] = {
-	[H_CHARGE]	= { "charge or release", 150 },
-	[H_AMOUNT]	= { "charge or uncharge by amount", 100 },
+	[H_CHARGE]	= { "charge or release", 250 },
 	[H_MOVE]	= { "move", 100 },
+	[H_TRANSFER]	= { "transfer", 50 },
+	[H_COPY]	= { "use a copy", 50 },
 	[H_MAX]		= { "max", 50 },
 	[H_CAPACITY]	= { "capacity", 20 },
 	[H_MKDIR]	= { "mkdir", 30 },
 	[H_RMDIR]	= { "rmdir", 25 },
-	[H_REGISTER]	= { "register or unregister", 2 },
+	[H_REGISTER]	= { "register or unregister", 4 },
 };
 
 struct h_op {
@@ -51,7 +54,8 @@ struct h_op {
 	u8 res;
 	u8 node;
 	u8 slot;
-	u8 other;	/* the slot to move to */
+	u8 other;	/* the slot to move or transfer to */
+	u8 use;		/* of a copy */
 	bool near;	/* the value is relative to where it starts to matter */
 	u64 unit;
 	u64 value;
@@ -61,10 +65,9 @@ struct h_numbers {
 	u64 max;
 	u64 usage;
 	u64 peak;
-	u64 by_amount;
-	u64 nr_max;
-	u64 nr_max_local;
-	u64 nr_alloc_fail;
+	u64 max_events;
+	u64 max_events_local;
+	u64 alloc_fails;
 };
 
 struct h_node {
@@ -76,7 +79,7 @@ struct h_node {
 
 struct h_held {
 	struct misc_cg_charge charge;
-	bool by_amount;
+	struct misc_cg_charge copy;	/* of the last one that it held */
 	unsigned int res;
 	int node;
 	u64 amount;		/* 0: nothing is held */
@@ -109,20 +112,14 @@ static void h_recount(struct h_state *h)
 	unsigned int res;
 	int i, n;
 
-	for (n = 0; n < H_NODES; n++) {
-		for (res = 0; res < H_RES; res++) {
+	for (n = 0; n < H_NODES; n++)
+		for (res = 0; res < H_RES; res++)
 			h->node[n].res[res].usage = 0;
-			h->node[n].res[res].by_amount = 0;
-		}
-	}
 	for (i = 0; i < H_HELD; i++) {
 		struct h_held *held = &h->held[i];
 
 		if (!held->amount)
 			continue;
-		if (held->by_amount)
-			h->node[held->node].res[held->res].by_amount +=
-				held->amount;
 		for (n = held->node; n >= 0; n = h->node[n].parent)
 			h->node[n].res[held->res].usage += held->amount;
 	}
@@ -142,11 +139,14 @@ static bool h_under(struct h_state *h, int node, int top)
 	return node == top;
 }
 
+/* A max of "max" has room for everything, the capacity is a number. */
 static u64 h_room(struct h_state *h, unsigned int res, int node)
 {
 	struct h_numbers *m = &h->node[node].res[res];
 	u64 limit = node ? m->max : h->capacity[res];
 
+	if (node && limit == U64_MAX)
+		return U64_MAX;
 	return limit > m->usage ? limit - m->usage : 0;
 }
 
@@ -159,13 +159,12 @@ static int h_add(struct h_state *h, unsigned int res, int node, int end,
 	for (n = node; n != end; n = h->node[n].parent) {
 		if (amount <= h_room(h, res, n))
 			continue;
-		if (node)
-			h->node[node].res[res].nr_alloc_fail++;
+		h->node[node].res[res].alloc_fails++;
 		if (!n)
 			return -ENOSPC;
-		h->node[n].res[res].nr_max_local++;
+		h->node[n].res[res].max_events_local++;
 		for (; n > 0; n = h->node[n].parent)
-			h->node[n].res[res].nr_max++;
+			h->node[n].res[res].max_events++;
 		return -EBUSY;
 	}
 	return 0;
@@ -182,7 +181,7 @@ static u64 h_value(const struct h_op *op, u64 where)
 }
 
 static void h_charge(struct h_state *h, struct h_held *held,
-		     const struct h_op *op, int node, bool by_amount)
+		     const struct h_op *op, int node)
 {
 	struct misc_cg_res *res = h->res[op->res];
 	struct misc_cg *cg = h->node[node].cg;
@@ -200,48 +199,31 @@ static void h_charge(struct h_state *h, struct h_held *held,
 		ret = -ENODEV;
 	else
 		ret = h_add(h, op->res, node, -1, amount);
-	if (!ret)
-		*held = (struct h_held){
-			.by_amount = by_amount,
-			.res = op->res,
-			.node = node,
-			.amount = amount,
-		};
 
-	if (by_amount || !amount) {
-		h_expect(h, misc_cg_try_charge(res, cg, amount) == ret,
-			 "try_charge");
-		if (!ret)
-			css_get(&cg->css);
-	} else if (res) {
-		h_expect(h, t_charge(&held->charge, res, cg, amount) == ret,
-			 "charge");
-	}
-}
-
-static void h_return(struct h_state *h, struct h_held *held, u64 part)
-{
-	struct misc_cg *cg = h->node[held->node].cg;
-
-	if (!held->by_amount) {
-		misc_cg_charge_release(&held->charge);
-		held->amount = 0;
+	h_expect(h, misc_cg_charge_cgroup(&held->charge, res, cg, amount) == ret,
+		 "charge");
+	if (ret)
 		return;
-	}
-	part = clamp(part, 1, held->amount);
-	misc_cg_uncharge(h->res[held->res], cg, part);
-	held->amount -= part;
-	if (!held->amount)
-		put_misc_cg(cg);
+	held->copy = held->charge;
+	held->res = op->res;
+	held->node = node;
+	held->amount = amount;
 }
 
+static void h_release(struct h_held *held)
+{
+	misc_cg_charge_release(&held->charge);
+	held->amount = 0;
+}
+
+/* Only moves to another slot: the slot itself is not empty. */
 static void h_move(struct h_state *h, struct h_held *to, struct h_held *from,
 		   int node)
 {
 	int end = from->node;
 	int ret;
 
-	if (!from->amount || from->by_amount || to->amount)
+	if (!from->amount || to->amount)
 		return;
 	while (!h_under(h, node, end))
 		end = h->node[end].parent;
@@ -250,11 +232,41 @@ static void h_move(struct h_state *h, struct h_held *to, struct h_held *from,
 			   h->node[node].cg) == ret, "move");
 	if (ret)
 		return;
-	to->by_amount = false;
+	to->copy = to->charge;
 	to->res = from->res;
 	to->node = node;
 	to->amount = from->amount;
 	from->amount = 0;
+}
+
+/* Of an empty charge, to one that holds something: nothing is done. */
+static void h_transfer(struct h_held *to, struct h_held *from)
+{
+	if (from->amount && to->amount)
+		return;
+	misc_cg_charge_transfer(&to->charge, &from->charge);
+	if (!from->amount)
+		return;
+	to->copy = to->charge;
+	to->res = from->res;
+	to->node = from->node;
+	to->amount = from->amount;
+	from->amount = 0;
+}
+
+/* Nothing is done, as the comparison with the model shows. */
+static void h_use_copy(struct h_state *h, struct h_held *held,
+		       struct h_held *other, enum c_use use)
+{
+	struct misc_cg_charge copy = held->copy, empty = {};
+
+	/* Nothing to copy yet, or to be transferred to the copy. */
+	if (!copy.self || !other->amount)
+		return;
+	h_expect(h, c_use(&copy, use, &empty, &other->charge) == -EINVAL,
+		 "use of a copy");
+	h_expect(h, !memcmp(&copy, &held->copy, sizeof(copy)), "a copy");
+	h_expect(h, t_is_empty(&empty), "a charge made from a copy");
 }
 
 static void h_set_max(struct h_state *h, const struct h_op *op, int node)
@@ -266,7 +278,7 @@ static void h_set_max(struct h_state *h, const struct h_op *op, int node)
 	if (!node)
 		return;
 	snprintf(text, sizeof(text), "%s %llu\n", h->name[op->res], max);
-	h_expect(h, t_write(h->test, h->node[node].cg, text) ==
+	h_expect(h, t_write(h->node[node].cg, text) ==
 		 (h->res[op->res] ? 0 : -EINVAL), "write to misc.max");
 	if (h->res[op->res])
 		m->max = max;
@@ -387,27 +399,29 @@ static void h_compare(struct h_state *h)
 	for (n = 0; n < H_NODES; n++) {
 		for (res = 0; h->node[n].cg && res < H_RES; res++) {
 			struct h_numbers *m = &h->node[n].res[res];
-			struct misc_cg_counter *c;
-			struct misc_cg_view view;
+			struct misc_cg *cg = h->node[n].cg;
+			struct misc_cg_counter c;
+			u64 effective;
 
 			if (!h->res[res])
 				continue;
-			view = misc_cg_view(h->res[res], h->node[n].cg, true);
-			c = &view.counter;
-			h_expect(h, view.capacity == h->capacity[res],
-				 "capacity");
-			h_expect(h, view.effective_max ==
-				 h_effective_max(h, res, n), "effective max");
-			h_expect(h, c->usage == m->usage, "usage");
-			h_expect(h, c->peak == m->peak, "peak");
-			h_expect(h, !n || c->max == m->max, "max");
-			h_expect(h, t_charged_by_amount(h->res[res],
-							h->node[n].cg) ==
-				 m->by_amount, "charged_by_amount");
-			h_expect(h, c->nr_max == m->nr_max, ".max");
-			h_expect(h, c->nr_max_local == m->nr_max_local,
+			effective = t_value(h->res[res], cg,
+					    MISC_CG_MAX_EFFECTIVE);
+			h_expect(h, t_value(h->res[res], cg, MISC_CG_CAPACITY) ==
+				 h->capacity[res], "capacity");
+			h_expect(h, effective == h_effective_max(h, res, n),
+				 "effective max");
+			c = t_counter(h->res[res], cg);
+			h_expect(h, c.usage == m->usage, "usage");
+			h_expect(h, c.peak == m->peak, "peak");
+			/* Of the root, these are shown nowhere. */
+			if (!n)
+				continue;
+			h_expect(h, c.max == m->max, "max");
+			h_expect(h, c.max_events == m->max_events, ".max");
+			h_expect(h, c.max_events_local == m->max_events_local,
 				 "local .max");
-			h_expect(h, c->nr_alloc_fail == m->nr_alloc_fail,
+			h_expect(h, c.alloc_fails == m->alloc_fails,
 				 ".alloc_fail");
 		}
 	}
@@ -425,14 +439,19 @@ static bool h_apply(struct h_state *h, const struct h_op *op)
 
 	switch (op->kind) {
 	case H_CHARGE:
-	case H_AMOUNT:
 		if (held->amount)
-			h_return(h, held, op->value);
+			h_release(held);
 		else
-			h_charge(h, held, op, node, op->kind == H_AMOUNT);
+			h_charge(h, held, op, node);
 		break;
 	case H_MOVE:
 		h_move(h, &h->held[op->other], held, node);
+		break;
+	case H_TRANSFER:
+		h_transfer(&h->held[op->other], held);
+		break;
+	case H_COPY:
+		h_use_copy(h, held, &h->held[op->other], op->use);
 		break;
 	case H_MAX:
 		h_set_max(h, op, node);
@@ -462,20 +481,27 @@ static bool h_apply(struct h_state *h, const struct h_op *op)
 
 static void h_begin(struct h_state *h, struct kunit *test)
 {
-	struct t_fixture *t = test->priv;
 	int i;
 
 	*h = (struct h_state){
 		.test = test,
-		.res = { t->a, t->b },
-		.name = { t->a->name, t->b->name, H_NEW_NAME },
-		.node = { { .cg = t->root, .parent = -1 } },
+		.res = {
+			[0] = res_a,
+			[1] = res_b,
+			[H_KNOWN] = misc_cg_res_find("tdx"),
+		},
+		.name = {
+			[0] = "kunit_a",
+			[1] = "kunit_b",
+			[H_NEW] = "kunit_new",
+			[H_KNOWN] = "tdx",
+		},
+		.node = { { .cg = root, .parent = -1 } },
 	};
-	for (i = 0; i < H_RES; i++) {
-		h->node[0].res[i].max = U64_MAX;
-		if (!h->res[i])
-			continue;
-		t_reset_root(h->res[i]);
+	for (i = 0; i < H_RES; i++)
+		if (h->res[i])
+			t_reset_root(h->res[i]);
+	for (i = 0; i < 2; i++) {
 		if (!h->res[i]->registered)
 			t_register(test, h->name[i], 100);
 		misc_cg_res_set_capacity(h->res[i], 100);
@@ -486,12 +512,10 @@ static void h_begin(struct h_state *h, struct kunit *test)
 
 static void h_end(struct h_state *h)
 {
-	struct t_fixture *t = h->test->priv;
 	int i, n, children;
 
 	for (i = 0; i < H_HELD; i++)
-		if (h->held[i].amount)
-			h_return(h, &h->held[i], U64_MAX);
+		h_release(&h->held[i]);
 	h_recount(h);
 	h_compare(h);
 	do {
@@ -504,9 +528,10 @@ static void h_end(struct h_state *h)
 		}
 		h_reap(h);
 	} while (children && !h->why);
-	if (h->registered[H_RES - 1])
-		misc_cg_res_unregister(h->res[H_RES - 1]);
-	t_forget_names(t->nr_names);
+	for (i = H_NEW; i < H_RES; i++)
+		if (h->registered[i])
+			misc_cg_res_unregister(h->res[i]);
+	t_forget_names(t.nr_names);
 }
 
 /* The number of operations until one fails, with that; 0 if none does. */
@@ -566,6 +591,7 @@ static struct h_op h_random_op(struct rnd_state *rnd, u64 unit)
 		.node = t_random(rnd, H_NODES),
 		.slot = t_random(rnd, H_HELD),
 		.other = t_random(rnd, H_HELD),
+		.use = t_random(rnd, C_USES),
 	};
 	unsigned int all = 0;
 	bool limit;
@@ -604,9 +630,10 @@ static void h_report(struct kunit *test, struct h_state *h, unsigned int seed,
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		kunit_info(test, "%u: %s, resource %u, cgroup %u, slot %u to %u, value %llu%s\n",
+		kunit_info(test, "%u: %s, resource %u, cgroup %u, slot %u to %u, use %u, value %llu%s\n",
 			   i + 1, h_kinds[ops[i].kind].name, ops[i].res,
-			   ops[i].node, ops[i].slot, ops[i].other, ops[i].value,
+			   ops[i].node, ops[i].slot, ops[i].other, ops[i].use,
+			   ops[i].value,
 			   ops[i].near ? " less a unit, from the edge" : "");
 	KUNIT_FAIL(test, "misc.kunit_seed=%u fails at step %u, and with the %u steps above: %s",
 		   seed, failed, nr, h->why);
@@ -621,15 +648,14 @@ static void random_history_agrees_with_the_model(struct kunit *test)
 	unsigned int seed = t_seed + *part;
 	unsigned int nr, failed = 0;
 	struct rnd_state rnd;
-	u64 unit = 1;
+	/* With odd seeds, numbers take both halves of a u64. */
+	u64 unit = seed % 2 ? (1ULL << 32) + 1 : 1;
 
-	/* With odd seeds, too much for credit: the lock is taken every time. */
-	if (seed % 2)
-		unit += MISC_CG_WORD_MAX;
 	h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
 	ops = kunit_kcalloc(test, H_LENGTH, sizeof(*ops), GFP_KERNEL);
 	less = kunit_kcalloc(test, H_LENGTH, sizeof(*ops), GFP_KERNEL);
 	KUNIT_ASSERT_TRUE(test, h && ops && less);
+	c_use_up_warnings(test);
 
 	for (; steps && !failed; steps -= nr, seed += T_PARTS) {
 		prandom_seed_state(&rnd, seed);
@@ -645,6 +671,12 @@ static void random_history_agrees_with_the_model(struct kunit *test)
 	}
 }
 
+static void h_exit(struct kunit *test)
+{
+	t_exit(test);
+	t_reset_root(misc_cg_res_find("tdx"));
+}
+
 static struct kunit_case h_cases[] = {
 	KUNIT_CASE_PARAM(random_history_agrees_with_the_model,
 			 t_parts_gen_params),
@@ -654,6 +686,6 @@ static struct kunit_case h_cases[] = {
 static struct kunit_suite h_suite = {
 	.name = "misc_cg_history",
 	.init = t_init,
-	.exit = t_exit,
+	.exit = h_exit,
 	.test_cases = h_cases,
 };

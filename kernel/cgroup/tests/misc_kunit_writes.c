@@ -233,7 +233,6 @@ static void w_generate(struct w_state *w, struct rnd_state *rnd)
 
 static void random_writes_do_what_the_reference_says(struct kunit *test)
 {
-	struct t_fixture *t = test->priv;
 	const unsigned int *part = test->param_value;
 	unsigned int accepted = 0, invalid = 0, range = 0;
 	struct rnd_state rnd;
@@ -243,8 +242,8 @@ static void random_writes_do_what_the_reference_says(struct kunit *test)
 
 	w = kunit_kzalloc(test, sizeof(*w), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, w);
-	w->res[0] = t->a;
-	w->res[1] = t->b;
+	w->res[0] = res_a;
+	w->res[1] = res_b;
 	/* A name that is known although it is not registered. */
 	w->res[2] = t_register(test, "kunit_gone", 1);
 	misc_cg_res_unregister(w->res[2]);
@@ -267,14 +266,14 @@ static void random_writes_do_what_the_reference_says(struct kunit *test)
 		range += ret == -ERANGE;
 
 		KUNIT_ASSERT_EQ_MSG(test, ret,
-				    t_write_bytes(test, t->leaf, w->text, w->len),
+				    t_write_bytes(leaf, w->text, w->len),
 				    "step %u: \"%*pE\"", step, (int)w->len, w->text);
 		for (i = 0; i < W_NAMES; i++) {
 			KUNIT_ASSERT_EQ_MSG(test, w->now.max[i],
-					    t_counter(w->res[i], t->leaf).max,
+					    t_counter(w->res[i], leaf).max,
 					    "%s, step %u: \"%*pE\"", w->name[i],
 					    step, (int)w->len, w->text);
-			KUNIT_ASSERT_EQ(test, t_counter(w->res[i], t->left).max,
+			KUNIT_ASSERT_EQ(test, t_counter(w->res[i], left).max,
 					U64_MAX);
 		}
 	}

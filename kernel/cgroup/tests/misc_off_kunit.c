@@ -17,11 +17,10 @@ static void everything_is_granted_and_nothing_counted(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, cg);
 	KUNIT_EXPECT_EQ(test, misc_cg_charge_current(&charge, res, 2), 0);
 	KUNIT_EXPECT_EQ(test, misc_cg_charge_move_current(&other, &charge), 0);
-	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(res, cg, 2), 0);
-	misc_cg_uncharge(res, cg, 2);
-	misc_cg_charge_release(&other);
+	misc_cg_charge_transfer(&charge, &other);
+	misc_cg_charge_release(&charge);
 	misc_cg_res_set_capacity(res, 0);
-	KUNIT_EXPECT_EQ(test, misc_cg_try_charge(res, cg, 2), 0);
+	KUNIT_EXPECT_EQ(test, misc_cg_charge_cgroup(&charge, res, cg, 2), 0);
 	misc_cg_res_unregister(res);
 	put_misc_cg(cg);
 }

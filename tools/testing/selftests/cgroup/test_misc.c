@@ -4,7 +4,7 @@
  * and again on a v1 hierarchy.
  *
  * What is charged comes from the module test_misc_cg, whose device lets a test
- * charge, move and return any amount, and from real SEV VMs where there are
+ * charge, move and release any amount, and from real SEV VMs where there are
  * some.  A test gets a fresh tree:
  *
  *	root/misc_test		self->tree.parent
@@ -422,6 +422,25 @@ static int charge_in(struct tree *tree, const char *cgroup, int fd,
 	return cg_enter_current(tree->root) ?: ret;
 }
 
+/* As a task elsewhere would do it for the one that opened the file. */
+static int charge_opener_from(struct tree *tree, const char *cgroup, int fd,
+			      unsigned long long amount)
+{
+	int ret = cg_enter_current(cgroup) ?:
+		  command(fd, "charge-opener " RES " %llu", amount);
+
+	return cg_enter_current(tree->root) ?: ret;
+}
+
+static int open_device_in(struct tree *tree, const char *cgroup)
+{
+	int fd = -1;
+
+	if (!cg_enter_current(cgroup))
+		fd = open(DEVICE, O_WRONLY);
+	return cg_enter_current(tree->root) ? -1 : fd;
+}
+
 static int move_to(struct tree *tree, const char *cgroup, int fd)
 {
 	int ret = cg_enter_current(cgroup) ?: command(fd, "move");
@@ -469,6 +488,9 @@ FIXTURE_SETUP(misc)
 
 FIXTURE_TEARDOWN(misc)
 {
+	/* If limit_set_before_registration_holds_for_the_first_charge did. */
+	command(self->dev, "unregister tdx");
+	command(self->dev, "unregister sev");
 	close(self->dev);
 	close(self->dev2);
 	EXPECT_EQ(0, tree_destroy(&self->tree));
@@ -586,12 +608,26 @@ TEST_F(misc, charge_of_the_largest_amount)
 
 	ASSERT_EQ(0, command(self->dev, "capacity " RES " " U64_MAX_STR));
 	ASSERT_EQ(0, charge_in(t, t->a, self->dev, RES, 1));
-	EXPECT_GT(0, charge_in(t, t->a, self->dev2, RES, ULLONG_MAX));
+	EXPECT_EQ(-ENOSPC, charge_in(t, t->a, self->dev2, RES, ULLONG_MAX));
 	EXPECT_TRUE(reads(t->a, "misc.current", RES, "1"));
 	EXPECT_EQ(0, charge_in(t, t->a, self->dev2, RES, ULLONG_MAX - 1));
 	EXPECT_TRUE(reads(t->a, "misc.current", RES, U64_MAX_STR));
 	EXPECT_TRUE(reads(t->parent, "misc.current", RES, U64_MAX_STR));
 	EXPECT_TRUE(reads(t->a, "misc.peak", RES, U64_MAX_STR));
+}
+
+/* The capacity is a number and refuses, a max of "max" is none and does not. */
+TEST_F(misc, max_of_max_never_refuses)
+{
+	struct tree *t = &self->tree;
+
+	ASSERT_EQ(0, command(self->dev, "capacity " RES " " U64_MAX_STR));
+	EXPECT_EQ(0, charge_in(t, t->a, self->dev, RES, ULLONG_MAX));
+	EXPECT_EQ(-ENOSPC, charge_in(t, t->a, self->dev2, RES, 1));
+	EXPECT_TRUE(reads(t->a, "misc.events.local", RES ".max", "0"));
+	EXPECT_TRUE(reads(t->parent, "misc.events.local", RES ".max", "0"));
+	EXPECT_TRUE(reads(t->parent, "misc.events", RES ".max", "0"));
+	EXPECT_TRUE(reads(t->a, "misc.events.local", RES ".alloc_fail", "1"));
 }
 
 TEST_F(misc, largest_amount_against_max)
@@ -844,6 +880,18 @@ TEST_F(misc, max_refuses_bad_writes)
 	free(page);
 }
 
+TEST_F(misc, max_lists_a_name_while_a_limit_is_set)
+{
+	struct tree *t = &self->tree;
+
+	ASSERT_EQ(0, set_max(t->a, RES " 3"));
+	ASSERT_EQ(0, command(self->dev, "capacity " RES " 0"));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES, "3"));
+	EXPECT_FALSE(shows(t->b, "misc.max", RES));
+	ASSERT_EQ(0, set_max(t->a, RES " max"));
+	EXPECT_FALSE(shows(t->a, "misc.max", RES));
+}
+
 TEST_F(misc, max_refuses_charge)
 {
 	struct tree *t = &self->tree;
@@ -1022,44 +1070,194 @@ TEST_F(misc, refusal_wakes_pollers_of_the_refusing_cgroup)
  * Refusals in the log and as a trace event
  */
 
-/* How many new lines of the kernel's log have all of these words. */
-static int count_log_lines(int kmsg, const char *word, const char *path)
+/*
+ * The next record of the log that is a refusal of RES, from its name on.  False
+ * if there is none yet.
+ */
+static bool next_refusal(int kmsg, char *line, size_t size)
 {
-	char record[8192];
+	char record[8192], *start;
 	ssize_t len;
-	int n = 0;
 
 	while ((len = read(kmsg, record, sizeof(record) - 1)) > 0 ||
 	       (len < 0 && errno == EPIPE)) {
 		record[len < 0 ? 0 : len] = 0;
-		n += strstr(record, "misc: ") && strstr(record, word) &&
-		     strstr(record, path);
+		start = strstr(record, "misc: " RES ": charge of ");
+		if (!start)
+			continue;
+		start += strlen("misc: ");
+		snprintf(line, size, "%.*s", (int)strcspn(start, "\n"), start);
+		return true;
 	}
-	return n;
+	return false;
 }
 
-/* Waits for a window of the rate limit, with a fork each time it looks. */
+/* Opened at its end; -1 if there is none. */
+static int open_log(void)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (kmsg >= 0)
+		lseek(kmsg, 0, SEEK_END);
+	return kmsg;
+}
+
+/*
+ * Charge 11, which must be refused, until that is in the log: other cgroups'
+ * refusals may have used up the burst of the rate limit.
+ */
+static bool refuse_until_logged(struct tree *tree, const char *cgroup, int dev,
+				int kmsg, char *line, size_t size)
+{
+	int i, ret;
+
+	for (i = 0; i < 1000; i++) {
+		ret = charge_in(tree, cgroup, dev, RES, 11);
+		if (ret != -EBUSY && ret != -ENOSPC) {
+			ksft_print_msg("charge: %d\n", ret);
+			return false;
+		}
+		if (next_refusal(kmsg, line, size))
+			return true;
+		usleep(10000);
+	}
+	ksft_print_msg("nothing in the log\n");
+	return false;
+}
+
 TEST_F_TIMEOUT(misc, refusal_is_logged_once, 120)
 {
 	struct tree *t = &self->tree;
-	int kmsg, i, n = 0;
+	char line[FILE_SIZE];
+	int kmsg, i;
 
-	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	kmsg = open_log();
 	if (kmsg < 0)
 		SKIP(return, "no /dev/kmsg");
-	lseek(kmsg, 0, SEEK_END);
 	ASSERT_EQ(0, set_max(t->a, RES " 1"));
-
-	/* Other cgroups' refusals may have used up the rate limit's burst. */
-	for (i = 0; i < 1000 && !n; i++) {
-		ASSERT_EQ(-EBUSY, charge_in(t, t->a, self->dev, RES, 2));
-		n += count_log_lines(kmsg, RES, "/misc_test/a");
-		usleep(10000);
-	}
+	ASSERT_TRUE(refuse_until_logged(t, t->a, self->dev, kmsg, line,
+					sizeof(line)));
 	for (i = 0; i < 10; i++)
 		ASSERT_EQ(-EBUSY, charge_in(t, t->a, self->dev, RES, 2));
-	n += count_log_lines(kmsg, RES, "/misc_test/a");
-	EXPECT_EQ(1, n);
+	EXPECT_FALSE(next_refusal(kmsg, line, sizeof(line)));
+}
+
+TEST_F_TIMEOUT(misc, log_has_the_charged_and_the_refusing_cgroup, 120)
+{
+	struct tree *t = &self->tree;
+	char line[FILE_SIZE];
+	int kmsg;
+
+	kmsg = open_log();
+	if (kmsg < 0)
+		SKIP(return, "no /dev/kmsg");
+	ASSERT_EQ(0, set_max(t->parent, RES " 3"));
+	ASSERT_EQ(0, charge_in(t, t->b, self->dev, RES, 2));
+	ASSERT_TRUE(refuse_until_logged(t, t->a, self->dev2, kmsg, line,
+					sizeof(line)));
+	EXPECT_STREQ(RES
+		     ": charge of 11 in /misc_test/a refused by the max of /misc_test: 2 of 3 in use",
+		     line);
+}
+
+TEST_F_TIMEOUT(misc, log_has_the_capacity_that_refused, 120)
+{
+	struct tree *t = &self->tree;
+	char line[FILE_SIZE];
+	int kmsg;
+
+	kmsg = open_log();
+	if (kmsg < 0)
+		SKIP(return, "no /dev/kmsg");
+	ASSERT_EQ(0, charge_in(t, t->b, self->dev, RES, 4));
+	ASSERT_TRUE(refuse_until_logged(t, t->a, self->dev2, kmsg, line,
+					sizeof(line)));
+	EXPECT_STREQ(RES
+		     ": charge of 11 in /misc_test/a refused by the host's capacity: 4 of 10 in use",
+		     line);
+}
+
+/* Creates the cgroups of @path below @cgroup one by one. */
+static char *create_nested(const char *cgroup, const char *path)
+{
+	char *leaf = cg_name(cgroup, path);
+	char *slash = leaf + strlen(cgroup);
+	int ret;
+
+	do {
+		*slash = 0;
+		ret = enable_misc(leaf);
+		*slash = '/';
+		slash = strchr(slash + 1, '/');
+		if (slash)
+			*slash = 0;
+		ret = ret ?: cg_create(leaf);
+		if (slash)
+			*slash = '/';
+	} while (!ret && slash);
+	if (!ret)
+		return leaf;
+	free(leaf);
+	return NULL;
+}
+
+/* A limit of 1 on the cgroup @path below the parent refuses and is logged. */
+static bool logs_path(struct tree *tree, int dev, int kmsg, const char *path,
+		      const char *logged)
+{
+	char line[FILE_SIZE], expected[FILE_SIZE];
+	char *leaf = create_nested(tree->parent, path);
+	bool ret;
+
+	snprintf(expected, sizeof(expected),
+		 RES ": charge of 11 in %s refused by the max of %s: 0 of 1 in use",
+		 logged, logged);
+	ret = leaf && !set_max(leaf, RES " 1") &&
+	      refuse_until_logged(tree, leaf, dev, kmsg, line, sizeof(line));
+	if (ret && strcmp(line, expected)) {
+		ksft_print_msg("log: '%s', expected '%s'\n", line, expected);
+		ret = false;
+	}
+	free(leaf);
+	return ret;
+}
+
+#define HEX_64	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* As of a container in kind: a Kubernetes node that is a container itself. */
+#define KIND_PATH							\
+	"docker/" HEX_64 "/kubelet.slice/kubelet-kubepods.slice"	\
+	"/kubelet-kubepods-burstable.slice"				\
+	"/kubelet-kubepods-burstable-pod01234567_89ab_cdef_0123_456789abcdef.slice" \
+	"/cri-containerd-" HEX_64 ".scope"
+
+TEST_F_TIMEOUT(misc, log_has_the_whole_path_of_a_nested_container, 120)
+{
+	int kmsg;
+
+	kmsg = open_log();
+	if (kmsg < 0)
+		SKIP(return, "no /dev/kmsg");
+	ASSERT_EQ(301, strlen("/" KIND_PATH));
+	EXPECT_TRUE(logs_path(&self->tree, self->dev, kmsg, KIND_PATH,
+			      "/misc_test/" KIND_PATH));
+}
+
+#define LONG_NAME(first)	#first "_" HEX_64 HEX_64
+
+/* Whole names at its end stay, as these tell containers apart. */
+TEST_F_TIMEOUT(misc, log_cuts_a_longer_path_at_its_start, 120)
+{
+	static const char path[] =
+		LONG_NAME(first) "/" LONG_NAME(second) "/" LONG_NAME(third);
+	int kmsg;
+
+	kmsg = open_log();
+	if (kmsg < 0)
+		SKIP(return, "no /dev/kmsg");
+	ASSERT_LT(400, strlen("/misc_test/") + strlen(path));
+	EXPECT_TRUE(logs_path(&self->tree, self->dev, kmsg, path,
+			      ".../" LONG_NAME(second) "/" LONG_NAME(third)));
 }
 
 static unsigned long long cgroup_id(const char *cgroup)
@@ -1185,7 +1383,7 @@ TEST_F(misc, max_of_an_unregistered_name_can_be_set)
 	struct tree *t = &self->tree;
 
 	ASSERT_EQ(0, command(self->dev, "unregister " RES));
-	ASSERT_EQ(0, set_max(t->a, RES " 3\n" RES2 " 4\n"));
+	EXPECT_EQ(0, set_max(t->a, RES " 3\n" RES2 " 4\n"));
 	ASSERT_EQ(0, command(self->dev, "register " RES " 10"));
 	EXPECT_TRUE(reads(t->a, "misc.max", RES, "3"));
 	EXPECT_EQ(-EBUSY, charge_in(t, t->a, self->dev, RES, 4));
@@ -1200,7 +1398,8 @@ TEST_F(misc, limits_outlive_the_module)
 	close(self->dev);
 	close(self->dev2);
 	ASSERT_EQ(0, unload_provider());
-	EXPECT_FALSE(shows(t->a, "misc.max", RES));
+	EXPECT_FALSE(shows(t->a, "misc.capacity", RES));
+	EXPECT_TRUE(reads(t->a, "misc.max", RES, "3"));
 	ASSERT_EQ(0, system("modprobe test_misc_cg resources=" RES ":8"));
 
 	self->dev = open(DEVICE, O_WRONLY);
@@ -1210,6 +1409,135 @@ TEST_F(misc, limits_outlive_the_module)
 	EXPECT_TRUE(reads(t->a, "misc.peak", RES, "2"));
 	EXPECT_TRUE(reads(t->a, "misc.current", RES, "0"));
 	EXPECT_EQ(-EBUSY, charge_in(t, t->a, self->dev, RES, 4));
+}
+
+/*
+ * Known names: sev and sev_es of AMD's hosts, tdx of Intel's.  One of them has
+ * no provider, whatever the host is.
+ */
+
+static const char *known_name_without_provider(const char *root)
+{
+	return shows(root, "misc.capacity", "tdx") ? "sev" : "tdx";
+}
+
+static int set_max_of(const char *cgroup, const char *name, int max)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "%s %d", name, max);
+	return set_max(cgroup, line);
+}
+
+TEST_F(misc, limit_set_before_registration_holds_for_the_first_charge)
+{
+	struct tree *t = &self->tree;
+	const char *name = known_name_without_provider(t->root);
+
+	ASSERT_EQ(0, set_max_of(t->a, name, 1));
+	ASSERT_EQ(0, command(self->dev, "register %s 5", name));
+	EXPECT_EQ(-EBUSY, charge_in(t, t->a, self->dev, name, 2));
+	EXPECT_EQ(0, charge_in(t, t->a, self->dev, name, 1));
+	EXPECT_EQ(0, charge_in(t, t->b, self->dev2, name, 2));
+}
+
+/* Needs no test provider. */
+FIXTURE(known_names) {
+	struct tree tree;
+	const char *name;
+};
+
+FIXTURE_SETUP(known_names)
+{
+	ASSERT_EQ(0, umount_v1());
+	ASSERT_EQ(0, tree_create(&self->tree, v2_root));
+	self->name = known_name_without_provider(v2_root);
+}
+
+FIXTURE_TEARDOWN(known_names)
+{
+	EXPECT_EQ(0, tree_destroy(&self->tree));
+}
+
+TEST_F(known_names, limit_is_taken_before_registration)
+{
+	EXPECT_EQ(0, set_max_of(self->tree.a, self->name, 5));
+}
+
+TEST_F(known_names, limit_reads_back_before_registration)
+{
+	struct tree *t = &self->tree;
+
+	ASSERT_EQ(0, set_max_of(t->a, self->name, 5));
+	EXPECT_TRUE(reads(t->a, "misc.max", self->name, "5"));
+	EXPECT_FALSE(shows(t->b, "misc.max", self->name));
+}
+
+TEST_F(known_names, limit_makes_nothing_available)
+{
+	struct tree *t = &self->tree;
+
+	ASSERT_EQ(0, set_max_of(t->a, self->name, 5));
+	EXPECT_FALSE(shows(t->a, "misc.capacity", self->name));
+	EXPECT_FALSE(shows(t->a, "misc.max.effective", self->name));
+	EXPECT_FALSE(shows(t->a, "misc.current", self->name));
+}
+
+/* sev before sev_es: some readers match by prefix and take the first line. */
+TEST_F(known_names, listed_in_their_order)
+{
+	char buf[FILE_SIZE];
+
+	ASSERT_EQ(0, set_max(self->tree.a, "tdx 3\nsev_es 2\nsev 1\n"));
+	ASSERT_EQ(0, cg_read(self->tree.a, "misc.max", buf, sizeof(buf)));
+	EXPECT_TRUE(strstr(buf, "sev 1\nsev_es 2\ntdx 3\n") == buf) {
+		TH_LOG("misc.max: %s", buf);
+	}
+}
+
+/*
+ * Charges on behalf of another task
+ */
+
+TEST_F(misc, charge_for_the_opener_is_the_openers_cgroups)
+{
+	struct tree *t = &self->tree;
+	int dev = open_device_in(t, t->a);
+
+	ASSERT_LE(0, dev);
+	EXPECT_EQ(0, charge_opener_from(t, t->b, dev, 2));
+	EXPECT_TRUE(reads(t->a, "misc.current", RES, "2"));
+	EXPECT_TRUE(reads(t->b, "misc.current", RES, "0"));
+	EXPECT_TRUE(reads(t->parent, "misc.current", RES, "2"));
+	close(dev);
+	EXPECT_TRUE(reads(t->a, "misc.current", RES, "0"));
+}
+
+TEST_F(misc, refused_charge_for_the_opener_is_counted_in_the_openers_cgroup)
+{
+	struct tree *t = &self->tree;
+	int dev = open_device_in(t, t->a);
+
+	ASSERT_LE(0, dev);
+	ASSERT_EQ(0, set_max(t->a, RES " 1"));
+	EXPECT_EQ(-EBUSY, charge_opener_from(t, t->b, dev, 2));
+	EXPECT_TRUE(reads(t->a, "misc.events.local", RES ".alloc_fail", "1"));
+	EXPECT_TRUE(reads(t->b, "misc.events.local", RES ".alloc_fail", "0"));
+	close(dev);
+}
+
+TEST_F(misc, charge_for_the_opener_whose_cgroup_was_removed)
+{
+	struct tree *t = &self->tree;
+	int dev = open_device_in(t, t->a);
+
+	ASSERT_LE(0, dev);
+	ASSERT_EQ(0, remove_cgroup(t->a));
+	EXPECT_EQ(0, charge_opener_from(t, t->b, dev, 2));
+	EXPECT_TRUE(reads(t->b, "misc.current", RES, "0"));
+	EXPECT_TRUE(reads(t->parent, "misc.current", RES, "2"));
+	close(dev);
+	EXPECT_TRUE(reads(t->parent, "misc.current", RES, "0"));
 }
 
 /*
@@ -1456,7 +1784,10 @@ static int fail(int line)
 	return KSFT_FAIL;
 }
 
-/* Gives a to an unprivileged user, who makes a cgroup in it and has a go. */
+/*
+ * Gives a to an unprivileged user in a cgroup of its own in it, who makes a
+ * second one and has a go.
+ */
 static int as_delegatee(struct tree *tree,
 			int (*fn)(struct tree *tree, const char *child))
 {
@@ -1464,6 +1795,7 @@ static int as_delegatee(struct tree *tree,
 		"", "cgroup.procs", "cgroup.subtree_control",
 	};
 	char *child = cg_name(tree->a, "child");
+	char *owner = cg_name(tree->a, "owner");
 	int i, status;
 	pid_t pid;
 
@@ -1478,7 +1810,8 @@ static int as_delegatee(struct tree *tree,
 
 	pid = fork();
 	if (!pid) {
-		int ret = setgid(TEST_UID) || setuid(TEST_UID) ||
+		int ret = cg_create(owner) || cg_enter_current(owner) ||
+			  setgid(TEST_UID) || setuid(TEST_UID) ||
 			  enable_misc(tree->a) || cg_create(child) ?
 			  fail(__LINE__) : fn(tree, child);
 
@@ -1486,6 +1819,7 @@ static int as_delegatee(struct tree *tree,
 		_exit(ret);
 	}
 	free(child);
+	free(owner);
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ?
 	       WEXITSTATUS(status) : KSFT_FAIL;
 }
@@ -1510,6 +1844,98 @@ TEST_F(misc, delegated_subtree_is_limited_by_its_user)
 	ASSERT_EQ(0, set_max(t->a, RES " 2"));
 	EXPECT_EQ(KSFT_PASS, as_delegatee(t, limit_child));
 	EXPECT_TRUE(reads(t->a, "misc.max", RES, "2"));
+}
+
+/*
+ * Memory: an unprivileged owner of a delegated subtree may create any number of
+ * cgroups, so what these take counts against the owner's memory.max.
+ */
+
+#define NR_OWNED	1000
+
+/* Less than what the controller takes for a cgroup on any 64-bit kernel. */
+#define MIN_CSS_SIZE	500
+
+/* The statistics are brought up to date every two seconds. */
+#define STATISTICS_WAIT_S	5
+
+FIXTURE(memory) {
+	struct tree tree;
+	bool had_memory;
+};
+
+FIXTURE_SETUP(memory)
+{
+	struct tree *t = &self->tree;
+
+	if (cg_read_strstr(v2_root, "cgroup.controllers", "memory"))
+		SKIP(return, "no memory controller on cgroup v2");
+	ASSERT_EQ(0, umount_v1());
+	self->had_memory = !cg_read_strstr(v2_root, "cgroup.subtree_control",
+					   "memory");
+	ASSERT_EQ(0, cg_write(v2_root, "cgroup.subtree_control", "+memory"));
+	ASSERT_EQ(0, tree_create(t, v2_root));
+	ASSERT_EQ(0, cg_write(t->parent, "cgroup.subtree_control", "+memory"));
+}
+
+FIXTURE_TEARDOWN(memory)
+{
+	EXPECT_EQ(0, tree_destroy(&self->tree));
+	if (!self->had_memory)
+		cg_write(v2_root, "cgroup.subtree_control", "-memory");
+}
+
+/* How much more memory @cgroup has after @fn; -1 if that failed. */
+static long memory_growth(const char *cgroup, int (*fn)(const char *parent),
+			  const char *parent)
+{
+	static const char key[] = "slab_unreclaimable ";
+	long before, after;
+
+	sleep(STATISTICS_WAIT_S);
+	before = cg_read_key_long(cgroup, "memory.stat", key);
+	if (fn(parent))
+		return -1;
+	sleep(STATISTICS_WAIT_S);
+	after = cg_read_key_long(cgroup, "memory.stat", key);
+	return before < 0 || after < 0 ? -1 : after - before;
+}
+
+static int create_many(const char *parent)
+{
+	char path[PATH_MAX];
+	int i;
+
+	for (i = 0; i < NR_OWNED; i++) {
+		snprintf(path, sizeof(path), "%s/%d", parent, i);
+		if (mkdir(path, 0755))
+			return -errno;
+	}
+	return 0;
+}
+
+/* In a cgroup of its own in a, unprivileged: with misc in @child or without. */
+static int create_many_as_owner(struct tree *tree, const char *child)
+{
+	char *without = cg_name(tree->a, "without");
+	long growth[2];
+
+	if (cg_create(without) || enable_misc(child))
+		return fail(__LINE__);
+	growth[0] = memory_growth(tree->a, create_many, without);
+	growth[1] = memory_growth(tree->a, create_many, child);
+	ksft_print_msg("%d cgroups: %ld bytes without misc, %ld bytes with it\n",
+		       NR_OWNED, growth[0], growth[1]);
+	free(without);
+	if (growth[0] < 0 || growth[1] < 0)
+		return fail(__LINE__);
+	return growth[1] - growth[0] < NR_OWNED * MIN_CSS_SIZE ?
+	       fail(__LINE__) : KSFT_PASS;
+}
+
+TEST_F_TIMEOUT(memory, cgroups_are_charged_to_their_unprivileged_owner, 300)
+{
+	EXPECT_EQ(KSFT_PASS, as_delegatee(&self->tree, create_many_as_owner));
 }
 
 /*

@@ -17,7 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +37,11 @@
 
 static char cg_root[256];
 
+/* Why there can be no SEV ([0]) or SEV-ES ([1]) VMs here; NULL if there can. */
+static const char *no_vms[2];
+
+static const char platform_fails[] = "the platform fails to initialize";
+
 static const char *res_name(bool es)
 {
 	return es ? "sev_es" : "sev";
@@ -49,6 +56,16 @@ do {									\
 		exit(KSFT_FAIL);					\
 	}								\
 } while (0)
+
+/* Shared with the parent, which prints it. */
+static char *skip_reason;
+#define SKIP_REASON_SIZE	128
+
+static void __noreturn skip(const char *reason)
+{
+	snprintf(skip_reason, SKIP_REASON_SIZE, "%s", reason);
+	exit(KSFT_SKIP);
+}
 
 /*
  * cgroups, named by their path below the parent
@@ -122,8 +139,18 @@ static void check_value(int line, const char *cgroup, const char *file,
 #define CHECK_VALUE(cgroup, file, key, value)				\
 	check_value(__LINE__, cgroup, file, key, value)
 
+/* What the host does not have is in no file. */
+static void check_usage(int line, const char *cgroup, bool es,
+			const char *expected)
+{
+	if (!root_value("misc.capacity", res_name(es))[0] &&
+	    !strcmp(expected, "0"))
+		expected = "";
+	check_value(line, cgroup, "misc.current", res_name(es), expected);
+}
+
 #define CHECK_USAGE(cgroup, es, value)					\
-	CHECK_VALUE(cgroup, "misc.current", res_name(es), value)
+	check_usage(__LINE__, cgroup, es, value)
 
 #define CHECK_WRITE(cgroup, file, text)					\
 do {									\
@@ -189,9 +216,22 @@ static bool make_tree(void)
  * VMs
  */
 
+/* The types of VMs that are charged as SEV or as SEV-ES VMs, a bit each. */
+static int vm_types(bool es)
+{
+	return kvm_check_cap(KVM_CAP_VM_TYPES) &
+	       (es ? BIT(KVM_X86_SEV_ES_VM) | BIT(KVM_X86_SNP_VM) :
+		     BIT(KVM_X86_SEV_VM));
+}
+
+static unsigned long vm_type(bool es)
+{
+	return es ? KVM_X86_SEV_ES_VM : KVM_X86_SEV_VM;
+}
+
 static struct kvm_vm *vm_create_aux(bool es)
 {
-	return vm_create_barebones_type(es ? KVM_X86_SEV_ES_VM : KVM_X86_SEV_VM);
+	return vm_create_barebones_type(vm_type(es));
 }
 
 /* Returns 0, or the errno of KVM_SEV_INIT2, which is what takes an ASID. */
@@ -203,9 +243,9 @@ static int sev_init(struct kvm_vm *vm)
 }
 
 /* NULL if there is no ASID to be had. */
-static struct kvm_vm *try_vm_create(bool es)
+static struct kvm_vm *try_vm_create_type(unsigned long type)
 {
-	struct kvm_vm *vm = vm_create_aux(es);
+	struct kvm_vm *vm = vm_create_barebones_type(type);
 	int err = sev_init(vm);
 
 	if (!err)
@@ -213,6 +253,11 @@ static struct kvm_vm *try_vm_create(bool es)
 	kvm_vm_free(vm);
 	CHECK(err == EBUSY, "KVM_SEV_INIT2: %s", strerror(err));
 	return NULL;
+}
+
+static struct kvm_vm *try_vm_create(bool es)
+{
+	return try_vm_create_type(vm_type(es));
 }
 
 static struct kvm_vm *vm_create_in(const char *cgroup, bool es)
@@ -358,37 +403,42 @@ static void test_max(bool es)
 	CHECK_USAGE("a", es, "0");
 }
 
-/* Takes all ASIDs that are left, and says how many. */
+/*
+ * Takes all ASIDs that are left, and says how many.  SEV-SNP VMs are charged as
+ * SEV-ES VMs, and may have a part of the ASIDs for themselves.
+ */
 static int exhaust(struct kvm_vm **vms, const char *cgroup, bool es)
 {
 	int capacity = atoi(root_value("misc.capacity", res_name(es)));
 	int used = atoi(root_value("misc.current", res_name(es)));
-	int n;
+	unsigned long type;
+	int n = 0;
 
-	if (capacity > MAX_VMS) {
-		ksft_print_msg("too many ASIDs\n");
-		exit(KSFT_SKIP);
-	}
+	if (capacity > MAX_VMS)
+		skip("too many ASIDs");
 
 	enter(cgroup);
-	for (n = 0; n < capacity - used; n++) {
-		vms[n] = try_vm_create(es);
-		CHECK(vms[n], "%d of %d, %d in use before", n, capacity, used);
+	for (type = KVM_X86_SEV_VM; type <= KVM_X86_SNP_VM; type++) {
+		if (!(vm_types(es) & BIT(type)))
+			continue;
+		while ((vms[n] = try_vm_create_type(type)))
+			CHECK(n++ < capacity - used, "more VMs than ASIDs");
 	}
-	CHECK(!try_vm_create(es), "more VMs than ASIDs");
+	CHECK(n == capacity - used, "%d VMs, capacity %d, %d in use before", n,
+	      capacity, used);
 	return n;
 }
 
 static void test_capacity(bool es)
 {
-	struct kvm_vm *vms[MAX_VMS];
+	struct kvm_vm *vms[MAX_VMS + 1];
 	int n = exhaust(vms, "a", es);
 
 	enter("b");
 	CHECK(!try_vm_create(es), "more VMs than ASIDs");
 	CHECK_USAGE("b", es, "0");
-	kvm_vm_free(vms[--n]);
-	vms[n++] = vm_create_in("b", es);
+	kvm_vm_free(vms[0]);
+	vms[0] = vm_create_in("b", es);
 	while (n--)
 		kvm_vm_free(vms[n]);
 	CHECK_USAGE("", es, "0");
@@ -405,18 +455,41 @@ static void test_peak_of_refused_charge(bool es)
 }
 
 /* The cgroup that holds everything has no max: nothing of its own refused. */
-static void test_capacity_events(bool es)
+static void test_capacity_is_no_max(bool es)
 {
-	struct kvm_vm *vms[MAX_VMS];
-	char max[32], alloc_fail[32];
+	struct kvm_vm *vms[MAX_VMS + 1];
+	char max[32];
 
 	snprintf(max, sizeof(max), "%s.max", res_name(es));
-	snprintf(alloc_fail, sizeof(alloc_fail), "%s.alloc_fail", res_name(es));
 	exhaust(vms, "a", es);
 	CHECK_VALUE("a", "misc.events.local", max, "0");
 	CHECK_VALUE("a", "misc.events", max, "0");
 	CHECK_VALUE("", "misc.events", max, "0");
-	CHECK_VALUE("a", "misc.events.local", alloc_fail, "1");
+}
+
+/* Returns -1 on a kernel without alloc_fail. */
+static int alloc_fails(const char *cgroup, bool es)
+{
+	char path[PATH_MAX], alloc_fail[32];
+	const char *value;
+
+	snprintf(alloc_fail, sizeof(alloc_fail), "%s.alloc_fail", res_name(es));
+	cg_path(path, cgroup, "misc.events.local");
+	value = file_value(path, alloc_fail);
+	return value[0] ? atoi(value) : -1;
+}
+
+static void test_capacity_alloc_fail(bool es)
+{
+	struct kvm_vm *vms[MAX_VMS + 1];
+
+	if (alloc_fails("b", es) < 0)
+		skip("no alloc_fail");
+	exhaust(vms, "a", es);
+	enter("b");
+	CHECK(!try_vm_create(es), "more VMs than ASIDs");
+	CHECK(alloc_fails("b", es) == 1, "%d", alloc_fails("b", es));
+	CHECK(!alloc_fails("", es), "%d", alloc_fails("", es));
 }
 
 /*
@@ -613,6 +686,9 @@ static void test_move_of_mirror(bool es)
 
 static void test_two_limits_in_one_write(bool es)
 {
+	if (!root_value("misc.capacity", "sev")[0] ||
+	    !root_value("misc.capacity", "sev_es")[0])
+		skip("not both of sev and sev_es");
 	CHECK_WRITE("a", "misc.max", "sev 2\nsev_es 1\n");
 	CHECK_VALUE("a", "misc.max", "sev", "2");
 	CHECK_VALUE("a", "misc.max", "sev_es", "1");
@@ -623,9 +699,9 @@ static void test_capacity_in_child(bool es)
 	char capacity[64];
 
 	snprintf(capacity, sizeof(capacity), "%s",
-		 root_value("misc.capacity", "sev"));
-	CHECK(capacity[0], "no sev in the root's misc.capacity");
-	CHECK_VALUE("a", "misc.capacity", "sev", capacity);
+		 root_value("misc.capacity", res_name(es)));
+	CHECK(capacity[0], "no %s in the root's misc.capacity", res_name(es));
+	CHECK_VALUE("a", "misc.capacity", res_name(es), capacity);
 }
 
 static void test_capacity_in_namespace(bool es)
@@ -636,55 +712,123 @@ static void test_capacity_in_namespace(bool es)
 	CHECK(!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) &&
 	      !umount2(cg_root, MNT_DETACH) &&
 	      !mount("none", cg_root, "cgroup2", 0, NULL), "%s", strerror(errno));
-	CHECK(root_value("misc.capacity", "sev")[0], "no sev there");
+	CHECK(root_value("misc.capacity", res_name(es))[0], "no %s there",
+	      res_name(es));
 }
 
-static void test_limits_outlive_module(bool es)
+/* Skips where that is not possible. */
+static void unload_kvm_amd(void)
 {
 	int i, ret = -1;
 
-	if (access("/sys/module/kvm_amd/initstate", F_OK)) {
-		ksft_print_msg("kvm_amd is built in\n");
-		exit(KSFT_SKIP);
-	}
-	set_max("a", es, 1);
+	if (access("/sys/module/kvm_amd/initstate", F_OK))
+		skip("kvm_amd is built in");
 	/* VMs of processes that have just ended may still be going. */
 	for (i = 0; i < 20 && ret; i++) {
 		ret = system("modprobe -r kvm_amd");
 		usleep(ret ? 100000 : 0);
 	}
-	if (ret) {
-		ksft_print_msg("kvm_amd is in use\n");
-		exit(KSFT_SKIP);
-	}
-	CHECK(!root_value("misc.capacity", res_name(es))[0], "still there");
+	if (ret)
+		skip("kvm_amd is in use");
+}
+
+static void load_kvm_amd(void)
+{
 	CHECK(!system("modprobe kvm_amd"), "kvm_amd does not come back");
+}
+
+static void test_limits_outlive_module(bool es)
+{
+	set_max("a", es, 1);
+	unload_kvm_amd();
+	CHECK(!root_value("misc.capacity", res_name(es))[0], "still there");
+	load_kvm_amd();
 	CHECK_VALUE("a", "misc.max", res_name(es), "1");
 	vm_create_in("a", es);
 	CHECK(!try_vm_create(es), "the limit does not hold");
 }
 
-/* Needs no VM: on a host whose firmware fails there can be none. */
+/* As a service manager does it at boot: kvm_amd may be loaded later. */
+static void test_limit_before_module(bool es)
+{
+	char max[64];
+	int err;
+
+	unload_kvm_amd();
+	snprintf(max, sizeof(max), "%s 0", res_name(es));
+	err = cg_write("a", "misc.max", max);
+	/* Loaded whatever came of it: the next subtest needs it. */
+	load_kvm_amd();
+	if (err == -EINVAL)
+		skip("no limits before kvm_amd is loaded");
+	CHECK(!err, "%s", strerror(-err));
+	CHECK_VALUE("a", "misc.max", res_name(es), "0");
+	enter("a");
+	CHECK(!try_vm_create(es), "the limit does not hold for the first VM");
+}
+
+/* Needs no VM: what the host cannot have must not be announced. */
 static void test_capacity_is_usable(bool es)
 {
-	int types = kvm_check_cap(KVM_CAP_VM_TYPES);
-	const char *capacity;
+	bool announced = root_value("misc.capacity", res_name(es))[0];
+	struct kvm_vm *vms[MAX_VMS + 1];
 
-	capacity = root_value("misc.capacity", "sev");
-	CHECK(!capacity[0] == !(types & BIT(KVM_X86_SEV_VM)),
-	      "sev '%s', VM types %#x", capacity, types);
-	/* SEV-SNP VMs are charged as SEV-ES VMs, which may not be had then. */
-	capacity = root_value("misc.capacity", "sev_es");
-	CHECK(!capacity[0] ==
-	      !(types & (BIT(KVM_X86_SEV_ES_VM) | BIT(KVM_X86_SNP_VM))),
-	      "sev_es '%s', VM types %#x", capacity, types);
+	/* What a platform that may come back will have stays announced. */
+	if (no_vms[es] == platform_fails)
+		skip(platform_fails);
+	if (announced && vm_types(es))
+		exhaust(vms, "a", es);
+	else
+		CHECK(!announced && no_vms[es], "%s: %s",
+		      announced ? "announced" : "not announced",
+		      no_vms[es] ?: "there can be VMs");
+}
+
+/*
+ * The platform is tried again each time and no ASID is spent on it, so that
+ * there are as many as ever when it comes back.
+ */
+static void test_platform_fails(bool es)
+{
+	int capacity = atoi(root_value("misc.capacity", res_name(es)));
+	struct kvm_sev_init init = { 0 };
+	struct kvm_vm *vm;
+	int i, ret;
+
+	CHECK(capacity, "not announced");
+	enter("a");
+	for (i = 0; i < 2 * (capacity + 1); i++) {
+		struct kvm_sev_cmd cmd = {
+			.id = KVM_SEV_INIT2,
+			.data = (unsigned long)&init,
+		};
+
+		/* By turns, with the older way, which takes no type of VM. */
+		if (i % 2) {
+			cmd.id = es ? KVM_SEV_ES_INIT : KVM_SEV_INIT;
+			cmd.data = 0;
+			vm = vm_create_barebones();
+		} else {
+			vm = vm_create_aux(es);
+		}
+		ret = ioctl(vm->fd, KVM_MEMORY_ENCRYPT_OP, &cmd);
+		CHECK(ret && errno == EIO && cmd.error,
+		      "try %d: returned %d, %s, firmware error %#x", i, ret,
+		      strerror(errno), cmd.error);
+		kvm_vm_free(vm);
+	}
+	CHECK_USAGE("a", es, "0");
+	CHECK_VALUE("a", "misc.peak", res_name(es), "0");
+	CHECK(alloc_fails("a", es) <= 0, "%d", alloc_fails("a", es));
 }
 
 static const struct subtest {
 	const char *name;
 	void (*fn)(bool es);
-	bool es;
-	bool no_vm;
+	bool es;		/* with SEV-ES VMs */
+	bool either;		/* with SEV VMs, or SEV-ES VMs if there are none */
+	bool no_vm;		/* runs where there can be no VMs */
+	bool fails;		/* runs where the platform fails, only there */
 } subtests[] = {
 	{ "SEV: VM is charged, and returned when it goes", test_charge },
 	{ "SEV-ES: VM is charged, and returned when it goes", test_charge, true },
@@ -711,20 +855,30 @@ static const struct subtest {
 	{ "SEV: mirrored VM is moved", test_mirror_of_moved_vm },
 	{ "SEV: limits outlive kvm_amd", test_limits_outlive_module },
 	{ "SEV-ES: limits outlive kvm_amd", test_limits_outlive_module, true },
+	{ "SEV: limit set before kvm_amd is loaded", test_limit_before_module },
+	{ "SEV-ES: limit set before kvm_amd is loaded", test_limit_before_module, true },
 	{ "refused charge raises no peak below the refusing level",
-	  test_peak_of_refused_charge },
-	{ "exhausted capacity is counted where it is met, as no max",
-	  test_capacity_events },
+	  test_peak_of_refused_charge, .either = true },
+	{ "exhausted capacity is counted as no max",
+	  test_capacity_is_no_max, .either = true },
+	{ "exhausted capacity is counted as alloc_fail where it is met",
+	  test_capacity_alloc_fail, .either = true },
 	{ "move to a sibling under a full parent",
-	  test_move_under_full_parent },
-	{ "capacity is advertised only where VMs can be created",
+	  test_move_under_full_parent, .either = true },
+	{ "SEV: as many VMs as misc.capacity says",
 	  test_capacity_is_usable, .no_vm = true },
+	{ "SEV-ES: as many VMs as misc.capacity says",
+	  test_capacity_is_usable, true, .no_vm = true },
 	{ "two resources in one write to misc.max",
-	  test_two_limits_in_one_write },
+	  test_two_limits_in_one_write, .either = true },
 	{ "capacity can be read in a child cgroup",
-	  test_capacity_in_child },
+	  test_capacity_in_child, .either = true },
 	{ "capacity can be read in a cgroup namespace",
-	  test_capacity_in_namespace },
+	  test_capacity_in_namespace, .either = true },
+	{ "SEV: platform that fails costs no ASID",
+	  test_platform_fails, .fails = true },
+	{ "SEV-ES: platform that fails costs no ASID",
+	  test_platform_fails, true, .fails = true },
 	{ "charge of an SEV-ES VM moves along", test_move, true },
 	{ "refused move of an SEV-ES VM changes nothing",
 	  test_move_refused, true },
@@ -737,14 +891,43 @@ static const struct subtest {
 	  test_move_of_mirror, true },
 };
 
+/* Also finds out whether the platform works, which may be tried only now. */
+static const char *why_no_vms(bool es)
+{
+	struct kvm_vm *vm;
+	int err;
+
+	if (!(vm_types(es) & BIT(vm_type(es))))
+		return es ? "no SEV-ES VMs" : "no SEV VMs";
+	vm = vm_create_aux(es);
+	err = sev_init(vm);
+	kvm_vm_free(vm);
+	switch (err) {
+	case ENOTTY:
+		return es ? "no ASIDs for SEV-ES VMs" : "no ASIDs for SEV VMs";
+	case EIO:
+		return platform_fails;
+	default:
+		return NULL;
+	}
+}
+
+static const char *why_skip(const struct subtest *t, bool es)
+{
+	if (t->no_vm || (t->fails && no_vms[es] == platform_fails))
+		return NULL;
+	return no_vms[es];
+}
+
 static void run(const struct subtest *t)
 {
-	int types = kvm_check_cap(KVM_CAP_VM_TYPES);
+	bool es = t->either ? no_vms[false] && !no_vms[true] : t->es;
+	const char *reason = why_skip(t, es);
 	int status = KSFT_FAIL;
 	pid_t pid;
 
-	if (t->es && !(types & BIT(KVM_X86_SEV_ES_VM))) {
-		ksft_test_result_skip("%s # no SEV-ES VMs\n", t->name);
+	if (reason) {
+		ksft_test_result_skip("%s # %s\n", t->name, reason);
 		return;
 	}
 
@@ -752,7 +935,7 @@ static void run(const struct subtest *t)
 		fflush(stdout);
 		pid = fork();
 		if (!pid) {
-			t->fn(t->es);
+			t->fn(es);
 			/* VMs that are still there go with the process. */
 			exit(KSFT_PASS);
 		}
@@ -764,7 +947,7 @@ static void run(const struct subtest *t)
 	remove_tree();
 
 	if (status == KSFT_SKIP)
-		ksft_test_result_skip("%s # it cannot be tried here\n", t->name);
+		ksft_test_result_skip("%s # %s\n", t->name, skip_reason);
 	else
 		ksft_test_result(status == KSFT_PASS, "%s\n", t->name);
 }
@@ -799,8 +982,9 @@ static bool find_cgroup2(void)
 int main(int argc, char *argv[])
 {
 	char path[PATH_MAX];
-	int i, nr = ARRAY_SIZE(subtests);
-	bool had_misc, no_sev;
+	struct rlimit files = { 4 * MAX_VMS, 4 * MAX_VMS };
+	bool had_misc, fails;
+	int i, nr = 0;
 
 	ksft_print_header();
 	/* Skips where there is no KVM. */
@@ -816,16 +1000,22 @@ int main(int argc, char *argv[])
 	if (file_write(path, "+misc"))
 		ksft_exit_skip("misc controller can't be enabled\n");
 
-	no_sev = !(kvm_check_cap(KVM_CAP_VM_TYPES) & BIT(KVM_X86_SEV_VM));
-	if (no_sev) {
-		ksft_print_msg("no SEV VMs: only what needs none is tested\n");
-		for (i = 0, nr = 0; i < ARRAY_SIZE(subtests); i++)
-			nr += subtests[i].no_vm;
-	}
+	skip_reason = mmap(NULL, SKIP_REASON_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	TEST_ASSERT(skip_reason != MAP_FAILED, "mmap");
+	/* Some for each VM. */
+	setrlimit(RLIMIT_NOFILE, &files);
 
+	for (i = 0; i < ARRAY_SIZE(no_vms); i++)
+		no_vms[i] = why_no_vms(i);
+	fails = no_vms[false] == platform_fails ||
+		no_vms[true] == platform_fails;
+
+	for (i = 0; i < ARRAY_SIZE(subtests); i++)
+		nr += !subtests[i].fails || fails;
 	ksft_set_plan(nr);
 	for (i = 0; i < ARRAY_SIZE(subtests); i++)
-		if (!no_sev || subtests[i].no_vm)
+		if (!subtests[i].fails || fails)
 			run(&subtests[i]);
 
 	if (!had_misc)
