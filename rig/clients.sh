@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# The programs that operators use, unchanged, in the Debian system (see debian.sh) on a kernel of ours or of
-# stock: runs what is in rig/clients, and prints what worked in a table.
+# Runs the programs that operators use, unchanged, in the Debian system (see debian.sh) on a kernel of ours or
+# of stock, by the scripts in rig/clients, and prints a table of what worked.
 #
 #   clients.sh [--login] BASE ours|stock
 #
-# With --login a root prompt in that system instead; what is in rig/clients is in /rig there.
+# The system is booted twice, with the same disk: limits that the first boot writes to its files are set during
+# the second one. With --login it gives a root prompt instead; the scripts are in /rig there.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -22,25 +23,36 @@ files=$build/$base/clients
 "$rig/kernel.sh" "$base" "$flavor" clients
 "$rig/qemu/build.sh"
 "$rig/debian.sh"
-need gcc libc6-dev linux-libc-dev e2fsprogs
+need gcc libc6-dev linux-libc-dev e2fsprogs cpio
 
 rm -rf "$files"
-mkdir -p "$files"
+mkdir -p "$files/modules"
 cp "$rig"/clients/* "$top/tools/cgroup/misc_top.py" "$files/"
 gcc -O2 -Wall -Werror -static -o "$files/sev-vm" "$rig/guest/sev-vm.c"
-truncate -s 16M "$files.img"
+(cd "$files/modules" && cpio --quiet -id) <"$kernel/modules.cpio"
+truncate -s 32M "$files.img"
 /sbin/mke2fs -q -F -t ext4 -O ^has_journal -d "$files" "$files.img"
 
 machine=("$rig/machine.sh" --disk "$("$rig/debian.sh" --path)")
 [ -z "$login" ] || exec "${machine[@]}" --name machine --shell "$kernel" "$files.img"
 
 log=$kernel/clients
-echo "run the clients in the test machine ... (logs: ${log#"$PWD"/})"
+disk=$kernel/clients.qcow2
+rm -f "$disk"
+trap 'rm -f "$disk"' EXIT
 rc=0
-"${machine[@]}" --run all --name clients --limit 3600 "$kernel" "$files.img" |
-	{ grep --line-buffered -E '^(## |FAILED)' || true; } || rc=$?
-"$rig/splats.sh" "$log/kernel.log" || rc=1
-results=$(tr -d '\r' <"$log/console.log" | grep -P '^result\t') || die "no client has said anything; see $log"
+# boot SCRIPT NAME: the logs are in a folder of that name.
+boot() {
+	"${machine[@]}" --keep "$disk" --run "$1" --name "$2" --limit 3600 "$kernel" "$files.img" |
+		{ grep --line-buffered -E '^(## |FAILED)' || true; } || rc=$?
+	"$rig/splats.sh" "$kernel/$2/kernel.log" || rc=1
+}
+
+echo "run the clients in the test machine ... (logs: ${log#"$PWD"/})"
+boot 'boot first' clients-first-boot
+boot all clients
+results=$(cat "$kernel/clients-first-boot/console.log" "$log/console.log" | tr -d '\r' | grep -P '^result\t') ||
+	die "no client has said anything; see $log"
 {
 	printf 'client\tversion\twhat was done\tverdict\n'
 	cut -f 2- <<<"$results"

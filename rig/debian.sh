@@ -1,27 +1,27 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Makes the disk of a Debian system for the test machine: systemd, container runtimes, QEMU and other
-# programs that have to do with cgroups, as Debian packages them, and what is in rig/debian.
+# programs that have to do with cgroups, as Debian packages them, and the files of rig/debian.
 #
 #   debian.sh          makes it, unless it is there already
 #   debian.sh --path   prints where it is, or will be
 #
-# The path names what went into it. The machine never writes to it.
+# The path is made from a hash of what goes into it. The machine never writes to it.
 
 . "$(dirname "$0")/lib.sh"
 
 suite=trixie
 packages=(
-	systemd-sysv udev dbus procps
+	systemd-sysv udev kmod dbus procps
 	podman crun runc conmon busybox-static
 	uidmap libpam-systemd dbus-user-session
 	qemu-system-x86 ovmf
 	libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
 	cgroup-tools stress-ng prometheus-node-exporter btop python3
 )
-# Nobody looks at a picture here: stress-ng's way to a GPU is larger than all the rest.
+# No graphics in the machine: stress-ng's GPU libraries are larger than the rest.
 exclude=(/usr/share/{doc,man,info,locale,lintian}/'*' '*/libLLVM*' '*/libgallium*' '*/libz3.so*')
-# They would only make it slower.
+# Not needed, and each makes the boot slower.
 mask=(getty@tty1.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer
 	e2scrub_reap.service fstrim.timer systemd-timesyncd.service podman-auto-update.timer
 	podman-auto-update.service podman-restart.service podman.socket podman-clean-transient.service
@@ -63,7 +63,7 @@ hook "cp -r --no-preserve=ownership $(printf %q "$rig/debian")/. \"\$1\""
 hook "chroot \"\$1\" systemctl mask ${mask[*]}"
 # A machine that has been booted before: no first boot, no update.
 hook "echo 5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e >\"\$1/etc/machine-id\""
-hook "echo debian >\"\$1/etc/hostname\"; mkdir \"\$1/rig\"; touch \"\$1/etc/.updated\" \"\$1/var/.updated\""
+hook "echo debian >\"\$1/etc/hostname\"; mkdir -p \"\$1/rig\" \"\$1/usr/lib/modules\"; touch \"\$1/etc/.updated\" \"\$1/var/.updated\""
 
 # Its mounts end with it, even if it is killed.
 as_root "make a Debian system ($suite; some minutes)" debian \
