@@ -27,8 +27,10 @@ sev_es       5   -         5    5       -     -      - /
 sev_es       5 max         5    5       0     0      0 /tenants
 sev_es       5   9         5    5       0     0      1 /tenants/b
 sev_es       0   1         1    0       0     0      0 /tenants/a
+tdx          0   4         -    -       -     -      - /tenants/idle
 '''
-# As on a kernel that has the capacity in the root cgroup only, no effective limits, no alloc_fail.
+# As on a kernel that has the capacity in the root cgroup only, no effective limits, no alloc_fail, and takes
+# no limit of what has no driver.
 OLDER = '''\
 RESOURCE USAGE MAX EFFECTIVE PEAK REFUSED LOCAL FAILED CGROUP
 sev          5   -        10    5       -     -      - /
@@ -97,7 +99,30 @@ class MiscTop(unittest.TestCase):
                 with open(os.path.join(path, 'misc.events.local')) as f:
                     lines = f.readlines()
                 self.write(os.path.join(path, 'misc.events.local'), ''.join(x for x in lines if '.max ' in x))
+        self.write('tenants/idle/misc.max', 'sev max\nsev_es max\n')
         self.assertEqual(self.table(), OLDER)
+
+    def test_limit_without_a_driver(self):
+        out = self.run_it('--once', '--json')
+        self.assertEqual(row(out, '/tenants/idle', 'tdx'), {
+            'resource': 'tdx', 'cgroup': '/tenants/idle', 'usage': 0, 'max': 4, 'effective': None, 'peak': None,
+            'refused': None, 'local': None, 'failed': None})
+        self.assertEqual([r for r in json.loads(out)['rows'] if r['resource'] == 'tdx'], [row(out, '/tenants/idle', 'tdx')])
+
+    def test_usage_without_a_driver(self):
+        """As after unloading one with charges outstanding: no capacity, no limit."""
+        for path, _, files in os.walk(self.top):
+            for name in set(files) & {'misc.capacity', 'misc.max', 'misc.max.effective'}:
+                self.write(os.path.join(path, name), '')
+        self.assertEqual(row(self.run_it('--once', '--json'), '/tenants/b')['usage'], 2)
+
+    def test_order_is_the_kernels(self):
+        """Also of a name that only the limits of some cgroups have."""
+        self.write('misc.current', 'sev 5\nsev_es 5\nwidget 7\n')
+        self.write('tenants/misc.current', 'sev 5\nsev_es 5\nwidget 7\n')
+        self.write('tenants/misc.max', 'sev 8\nsev_es max\ntdx 3\nwidget 9\n')
+        rows = json.loads(self.run_it('--once', '--json'))['rows']
+        self.assertEqual(list(dict.fromkeys(r['resource'] for r in rows)), ['sev', 'sev_es', 'tdx', 'widget'])
 
     def test_subtree(self):
         self.assertEqual([line.split() for line in self.table(top=self.top + '/tenants/a/').splitlines()][1:], [

@@ -16,7 +16,9 @@ One line for each cgroup and resource that has something to say:
              (alloc_fail in misc.events.local)
   CGROUP     its path below the one that was asked for
 
-"-" is what the cgroup or the kernel does not have.  The most used come first.
+"-" is what the cgroup or the kernel does not have.  A limit of a resource that
+has no driver yet is shown with a usage of 0 and no EFFECTIVE: it holds as soon
+as the driver is loaded.  The most used come first.
 The table is refreshed at every interval, and at once when a charge is refused.
 """
 
@@ -100,6 +102,16 @@ def read(cgroup, name):
         return {}
 
 
+def merge(order, names):
+    """Insert names of the kernel's order into a list that has some of them."""
+    position = len(order)
+    for name in reversed(names):
+        if name in order:
+            position = order.index(name)
+        else:
+            order.insert(position, name)
+
+
 def rows_of(cgroup, path, events):
     current = read(cgroup, 'misc.current')
     limits = read(cgroup, 'misc.max')
@@ -114,11 +126,15 @@ def rows_of(cgroup, path, events):
             counts.append({})
     below, local = counts
 
-    for name in current:
+    # One that has no driver is in misc.max while a limit is set, and in
+    # misc.current while some of it is in use.
+    names = list(current)
+    merge(names, list(limits))
+    for name in names:
         yield {
             'resource': name,
             'cgroup': path,
-            'usage': current[name],
+            'usage': current.get(name, 0),
             'max': limits.get(name),
             'effective': effective.get(name),
             'peak': peak.get(name),
@@ -134,6 +150,7 @@ def says_something(row):
 
 def scan(top, events):
     rows = []
+    order = []      # of the resources: the kernel's, which every file has
     cgroups = set()
     for cgroup, children, files in os.walk(top):
         if 'misc.current' not in files:
@@ -142,14 +159,14 @@ def scan(top, events):
             continue
         path = '' if cgroup == top else os.path.relpath(cgroup, top)
         try:
-            rows += rows_of(cgroup, '/' + path, events)
+            new = list(rows_of(cgroup, '/' + path, events))
         except OSError:
             # It was removed meanwhile.
             continue
+        rows += new
+        merge(order, [r['resource'] for r in new])
         cgroups.add(cgroup)
     events.only(cgroups)
-    # Resources in the kernel's order, which every file has.
-    order = list(dict.fromkeys(r['resource'] for r in rows))
     rows.sort(key=lambda r: (order.index(r['resource']), -r['usage'], r['cgroup']))
     return list(filter(says_something, rows))
 
