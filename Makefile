@@ -28,7 +28,7 @@ run: ## the main job, told and checked, on a machine with SEV and SEV-ES ASIDs
 	@rig/machine.sh --run main-job build/$(BASE)/ours-run $(initrd)
 	@rig/splats.sh build/$(BASE)/ours-run/main-job/kernel.log
 
-test: ## every test; the last line counts them (STEPS=1000000 random ones on UML, SEED=1)
+test: ## every test; the last line counts them (STEPS=1000000 random ones on UML, SEED=1; ALL=1: in all of rig/scenarios)
 	@rig/test.sh $(BASE)
 
 defects: ## the known defects of stock: what stock does, what ours does

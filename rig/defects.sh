@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the tests on stock and on ours, in the same machine and configuration, and prints what those that
+# Runs the tests on stock and on ours, in the same machines and configuration, and prints what those that
 # rig/defects/tests lists have come to. What no ioctl reaches is tested by the module in rig/defects.
 #
 #   defects.sh BASE
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/scenario.sh"
 
 [ $# = 1 ] || die "usage: defects.sh BASE"
 base=$1
@@ -18,50 +18,55 @@ rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
 
-# The KUnit tests, as a module of that kernel.
-module() {
-	local flavor=$1 dir
-	tree_prepare "$base" "$flavor"
-	dir=$tree/obj-run/defects
-	mkdir -p "$dir"
-	cp "$rig"/defects/* "$dir/"
-	tree_make "$tree" O=obj-run M="$dir" CFLAGS_defects_kunit.o="$([ "$flavor" = ours ] || echo -DSTOCK)" modules
-	cp "$dir/defects_kunit.ko" "$out/test/"
+# in_machine FLAVOR NAME TESTS [OPTION...]
+in_machine() {
+	local flavor=$1 name=$2 tests=$3
+	shift 3
+	"$rig/machine.sh" --run "selftests $tests" --name "defects-$name" "$@" "$out/$flavor-run" "$out/test.cpio" \
+		>"$out/defects-$flavor-$name.ktap"
 }
 
+rm -f "$out"/defects-*.ktap
+mapfile -t scenarios < <(awk '/^[0-9]/ && $2 != "usual" { print $2 }' "$rig/defects/tests" | sort -u)
 for flavor in stock ours; do
 	"$rig/kernel.sh" "$base" "$flavor" run
-	step "build the KUnit tests of known defects" "defects-$base-$flavor" module "$flavor"
+	step "build the KUnit tests of known defects" "defects-$base-$flavor" tree_module "$flavor" run "$rig/defects" \
+		"$out/test" CFLAGS_defects_kunit.o="$([ "$flavor" = ours ] || echo -DSTOCK)"
 	"$rig/initrd.sh" "$out/test.cpio" "$out/test"
 	echo "run the tests on $flavor ... (logs: build/$base/$flavor-run)"
-	{
-		"$rig/machine.sh" --run selftests --name defects "$out/$flavor-run" "$out/test.cpio"
-		"$rig/machine.sh" --run "selftests kvm:sev_misc_cg_test defects" --name no-platform --no-platform \
-			"$out/$flavor-run" "$out/test.cpio"
-	} >"$out/defects-$flavor.ktap"
+	in_machine "$flavor" usual "$(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")defects_kunit"
+	for name in "${scenarios[@]}"; do
+		! load_scenario "$name" "$base" || in_machine "$flavor" "$name" "${scenario[tests]}" "${machine_options[@]}"
+	done
 done
 
-# A defect has several tests, and each of them runs twice: what fails once is there.
-awk '
+# A defect has several tests: if one fails, it is there.
+awk -v base="$base" '
 	FILENAME ~ /tests$/ {
-		n = $1
-		if (/^[0-9]/ && sub(/^[0-9]+ /, "")) {
-			defect[$0] = n
-			if (!(n in text))
-				text[n] = $0
-			defects = n
+		if (!/^[0-9]/)
+			next
+		defects = $1
+		test = $0
+		sub(/^[0-9]+ /, "", test)
+		defect[test] = $1
+		if (!($1 in text)) {
+			text[$1] = test
+			sub(/^[^ ]+ /, "", text[$1])
 		}
 		next
 	}
 	/^ *(not )?ok [0-9]+ / {
 		status = /^ *not ok/ ? "FAILS" : / # SKIP/ ? "skipped" : "passes"
-		flavor = FILENAME ~ /-stock\.ktap$/ ? "stock" : "ours"
+		split(FILENAME, part, /-(stock|ours)-|\.ktap$/)
+		flavor = FILENAME ~ /-stock-/ ? "stock" : "ours"
+		ran[part[2]]
 		sub(/^ *(not )?ok [0-9]+ (misc\.v[12]\.)?/, "")
 		sub(/ # .*/, "")
-		if (!($0 in defect))
+		test = part[2] " " $0
+		if (!(test in defect))
 			next
-		seen[$0]
-		n = defect[$0]
+		seen[test]
+		n = defect[test]
 		if (rank[status] > rank[result[n, flavor]])
 			result[n, flavor] = status
 	}
@@ -69,20 +74,24 @@ awk '
 		rank["skipped"] = 1; rank["passes"] = 2; rank["FAILS"] = 3
 	}
 	END {
+		for (test in defect) {
+			split(test, part, " ")
+			if (!(part[1] in ran))
+				continue
+			applies[defect[test]]
+			if (!(test in seen)) {
+				print "no such test: " test
+				bad++
+			}
+		}
 		printf "%6s  %-8s %-8s %s\n", "defect", "stock", "ours", "test"
 		for (n = 1; n <= defects; n++) {
-			stock = result[n, "stock"]
-			ours = result[n, "ours"]
+			stock = n in applies ? result[n, "stock"] : "-"
+			ours = n in applies ? result[n, "ours"] : "-"
 			gsub(/_/, " ", text[n])
-			printf "%6d  %-8s %-8s %s\n", n, stock, ours, text[n]
-			bad += ours != "passes" || stock != "FAILS"
-		}
-		for (name in defect) {
-			if (name in seen)
-				continue
-			print "no such test: " name
-			bad++
+			printf "%6d  %-8s %-8s %s%s\n", n, stock, ours, text[n], n in applies ? "" : " (not in " base ")"
+			bad += n in applies && (ours != "passes" || stock != "FAILS")
 		}
 		exit bad > 0
-	}' "$rig/defects/tests" "$out/defects-stock.ktap" "$out/defects-ours.ktap" ||
+	}' "$rig/defects/tests" "$out"/defects-*.ktap ||
 	die "a defect is not shown on stock, or is there in ours"

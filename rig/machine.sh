@@ -11,14 +11,15 @@
 #   --limit SECONDS   how long until it must have powered off (default 600)
 #   --name NAME       names the logs (default: SCRIPT, or "boot")
 #   --append WORDS    more for the kernel's command line
-#   --no-platform     the PSP refuses INIT: no SEV platform
+#   --cpu WORDS       more properties of the CPUs; they win over ours
+#   --psp WORDS       properties of the PSP, see qemu/psp.c
 #   --disk IMAGE      boot this file system (see debian.sh) through OVMF, the kernel as an EFI stub. INITRD
 #                     is another one, for its /rig. Nothing is written to either.
 #   --keep FILE       what the machine writes to the disk goes to FILE, and is there at the next boot with it
 
 . "$(dirname "$0")/lib.sh"
 
-limit=600 script='' name=boot shell='' psp=amd-psp append='' disk='' keep=''
+limit=600 script='' name=boot shell='' psp=amd-psp cpu_more='' append='' disk='' keep=''
 while [ $# -gt 2 ]; do
 	case $1 in
 	--run) script=$2 name=${2%% *}; shift 2 ;;
@@ -28,7 +29,8 @@ while [ $# -gt 2 ]; do
 	--append) append=$2; shift 2 ;;
 	--disk) disk=$2; shift 2 ;;
 	--keep) keep=$2; shift 2 ;;
-	--no-platform) psp=$psp,init-fails=on; shift ;;
+	--cpu) cpu_more=$2; shift 2 ;;
+	--psp) psp=$psp,$2; shift 2 ;;
 	*) die "machine.sh: $1: unknown option" ;;
 	esac
 done
@@ -74,7 +76,7 @@ fi
 cpu=EPYC-Milan,+svm,+npt,+nrip-save,+decodeassists,+flushbyasid,+lbrv,phys-bits=48
 # TCG lacks some of that model; it need not say so.
 cpu+=,check=off
-cpu+=,sev-max-asid=15,sev-min-asid=6
+cpu+=,sev-max-asid=15,sev-min-asid=6${cpu_more:+,$cpu_more}
 # shellcheck disable=SC2054 # the commas are QEMU's
 args=(-L /usr/share/seabios -L /usr/share/qemu
 	-accel tcg,thread=multi -machine q35 -smp 4 -m 3072 -cpu "$cpu"

@@ -5,8 +5,10 @@
 # selftests. A splat in a kernel's log is a failure like any other. The last line counts them.
 #
 #   test.sh BASE
+#
+# ALL=1 from the environment: in every scenario, not only the quick ones.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/scenario.sh"
 
 [ $# = 1 ] || die "usage: test.sh BASE"
 base=$1
@@ -45,14 +47,16 @@ kunit_at_boot() {
 	"$rig/verdict.sh" "$base" "$out/$1-kunit.log" "$out/$1-kunit.log"
 }
 
-# without_platform: on a host whose SEV platform fails. What needs VMs does not apply there, and is no test.
-without_platform() {
-	local p f s skips
-	in_machine no-platform kvm:sev_misc_cg_test --no-platform | tee "$out/no-platform" || true
-	read -r p f s < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$out/no-platform") ||
-		return
-	skips=$(grep -cE '# SKIP no (SEV|SEV-ES) VMs' "$out/no-platform.ktap" || true)
-	echo "without those that need VMs:"
+# in_scenario NAME: what does not apply there is no test.
+in_scenario() {
+	local name=$1 p f s skips
+	echo "$name: $(sed -n '2s/^# //p' "$rig/scenarios/$name")"
+	in_machine "$name" "${scenario[tests]}" "${machine_options[@]}" | tee "$out/scenario" || true
+	read -r p f s < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' \
+		"$out/scenario") || return
+	rm "$out/scenario"
+	skips=$(grep -cE "^ +ok [0-9]+ .* # SKIP (${scenario[skips]})\$" "$out/$name.ktap" || true)
+	echo "without those that do not apply there:"
 	echo "$p passed, $f failed, $((s - skips)) skipped"
 }
 
@@ -73,13 +77,24 @@ done
 rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
+kunit=''
+# Where the range may be split.
+if grep -q sev_count_es_asids "$home/ours/arch/x86/kvm/svm/svm.h"; then
+	kunit=sev_es_capacity_kunit
+	step "build $kunit" "$kunit-$base" tree_module ours debug "$rig/kvm" "$out/test"
+fi
 "$rig/initrd.sh" "$out/test.cpio" "$out/test"
 # The first VM comes before the selftests: it loads kvm_amd.
-count in_machine selftests "faults first-vm $(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")leaks" \
+count in_machine selftests "faults first-vm $(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")$kunit leaks" \
 	--append "kvm=later kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000"
 echo "KUnit, while that machine booted ..."
 count kunit_at_boot selftests
-count without_platform
+for file in "$rig"/scenarios/*; do
+	name=${file##*/}
+	if load_scenario "$name" "$base" && { [ -n "${scenario[quick]-}" ] || [ "${ALL-}" = 1 ]; }; then
+		count in_scenario "$name"
+	fi
+done
 
 [ "$skipped" = 0 ] || echo "error: this machine has everything: no test may be skipped here" >&2
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -143,6 +143,20 @@ tree_prepare() {
 	mv "$list.new" "$list"
 }
 
+# tree_module FLAVOR CONFIG FOLDER OUT [MAKE_ARGS...]: the modules that FOLDER has the source of, for a kernel of
+# $base that is built already, in OUT.
+tree_module() {
+	local flavor=$1 config=$2 from=$3 to=$4 dir
+	shift 4
+	tree_prepare "$base" "$flavor"
+	dir=$tree/obj-$config/${from##*/}
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp "$from"/* "$dir/"
+	tree_make "$tree" O="obj-$config" M="$dir" "$@" modules
+	cp "$dir"/*.ko "$to/"
+}
+
 # tree_make TREE ARGS...: make in that tree. Objects go into a folder of the tree itself, so that the
 # compiler sees the same relative paths in both and ccache serves one from the other.
 tree_make() {

@@ -99,7 +99,7 @@ struct AmdPsp {
     PCIDevice parent_obj;
 
     MemoryRegion mmio;
-    bool init_fails;
+    uint32_t init_fails;        /* how many INITs are still to fail */
 
     uint32_t inten;
     uint32_t intsts;
@@ -147,6 +147,7 @@ static uint16_t cmd_init(AmdPsp *s, uint8_t *buf)
         return INVALID_PLATFORM_STATE;
     }
     if (s->init_fails) {
+        s->init_fails--;
         return HW_PLATFORM;
     }
     /* SEV-ES needs the trusted memory region.  */
@@ -568,8 +569,8 @@ static void psp_realize(PCIDevice *pdev, Error **errp)
 }
 
 static Property psp_properties[] = {
-    /* For tests of what a host does without its firmware.  */
-    DEFINE_PROP_BOOL("init-fails", AmdPsp, init_fails, false),
+    /* The first so many INITs fail: what does a host do, and afterwards?  */
+    DEFINE_PROP_UINT32("init-fails", AmdPsp, init_fails, 0),
     DEFINE_PROP_END_OF_LIST(),
 };
 
