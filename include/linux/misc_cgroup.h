@@ -30,8 +30,9 @@ struct misc_cg_res;
  * noticed, and would be released a second time.
  *
  * The controller keeps no pointer to the charge.  If the amount can never be
- * handed out again, the owner may be freed without a release: the amount then
- * stays charged, and the cgroup is never freed.
+ * handed out again (a device does not take an id back), the owner may be freed
+ * without a release: the amount then stays charged, and the cgroup is never
+ * freed.
  */
 struct misc_cg_charge {
 	/* private: */

@@ -44,7 +44,7 @@
 #include <trace/events/misc_cgroup.h>
 
 #define MISC_CG_RES_MAX		64
-#define MISC_CG_BATCH		4	/* counters per allocation, of 192 bytes */
+#define MISC_CG_BATCH		4	/* counters per allocation (192 bytes) */
 #define MISC_CG_NAME_LEN	32
 #define MISC_CG_UNLIMITED	U64_MAX
 
@@ -53,9 +53,9 @@ struct misc_cg_counter {
 	u64 usage;
 	u64 max;
 	u64 peak;
-	u64 max_events;		/* refusals by this max or a descendant's */
-	u64 max_events_local;	/* refusals by this max */
-	u64 alloc_fails;	/* refused charges to this cgroup itself */
+	u64 max_events;		/* refused by the max here or of a descendant */
+	u64 max_events_local;	/* refused by the max here */
+	u64 alloc_fails;	/* charges to this cgroup, refused by any max */
 };
 
 /*
@@ -72,15 +72,16 @@ struct misc_cg_res {
 struct misc_cg {
 	struct cgroup_subsys_state css;
 	/*
-	 * NULL in the root cgroup.  css.parent is set too late: a registration
-	 * needs this as soon as the cgroup is in misc_cg_list.
+	 * NULL in the root cgroup.  css.parent would be set too late, after
+	 * css_alloc: misc_cg_counter_alloc() needs the parent of each cgroup
+	 * in misc_cg_list.
 	 */
 	struct misc_cg *parent;
 	unsigned int level;		/* 0 in the root cgroup */
 	/*
-	 * A walk to the root reads @parent and @batches, which no charge
-	 * writes, and needs nothing from a counter to find the next one: so
-	 * the CPU can fetch several counters at once.
+	 * A walk to the root finds all counters through @parent and @batches,
+	 * which no charge writes.  It never has to read one counter to find
+	 * the next, so the CPU can fetch several at once.
 	 */
 	struct misc_cg_counter *batches[MISC_CG_RES_MAX / MISC_CG_BATCH];
 	struct list_head node;		/* in misc_cg_list */
@@ -101,8 +102,9 @@ static const char * const misc_cg_known_names[] = { "sev", "sev_es", "tdx" };
 
 /*
  * Serializes registrations; guards misc_cg_list and the allocation of batches.
- * Code without the mutex uses only slots that have counters in all cgroups: it
- * gets them from misc_cg_res_register(), or looks below misc_cg_res_end().
+ * Code that does not hold the mutex uses only what misc_cg_res_register()
+ * returned and slots before misc_cg_res_end(): these have counters in all
+ * cgroups.
  */
 static DEFINE_MUTEX(misc_cg_mutex);
 static LIST_HEAD(misc_cg_list);
@@ -217,7 +219,10 @@ static int misc_cg_refuse(struct misc_cg_res *res, struct misc_cg *cg,
 	return refusing->parent ? -EBUSY : -ENOSPC;
 }
 
-/* misc_cg_usage_add() where a max or a peak would be exceeded. */
+/*
+ * misc_cg_usage_add() for a charge that would exceed a max or a peak: checks
+ * every max first, then adds to every usage and raises the peaks.
+ */
 static noinline int
 misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
 		       struct misc_cg *stop, u64 amount,
@@ -229,8 +234,8 @@ misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
 	for (pos = cg; pos != stop; pos = pos->parent) {
 		counter = misc_cg_counter(res, pos);
 		/*
-		 * U64_MAX is no limit, except as the capacity: that is what
-		 * refuses a charge whose usage would overflow.
+		 * U64_MAX means no limit, but as the capacity it is one: it
+		 * refuses a charge that would make the usage overflow.
 		 */
 		if (pos->parent && counter->max == MISC_CG_UNLIMITED)
 			continue;
@@ -309,8 +314,9 @@ static const char *misc_cg_log_path(struct misc_cg *cg, char *buf)
 		int len = cgroup_name(cg->css.cgroup, name, sizeof(name));
 
 		/*
-		 * "..." must still fit before this name.  If the name is longer
-		 * than @name, which is possible, @len is -E2BIG.
+		 * "..." must still fit before this name.  @len is -E2BIG if the
+		 * name of the cgroup does not fit into @name: nothing limits
+		 * names of cgroups to NAME_MAX.
 		 */
 		if (len < 0 || path - buf < 3 + 1 + len) {
 			path -= 3;
@@ -325,11 +331,13 @@ static const char *misc_cg_log_path(struct misc_cg *cg, char *buf)
 }
 
 /*
- * Log at most one refusal per resource and cgroup: the cgroup whose max refused
- * or, if the capacity refused, the charged cgroup, unless it is the root.  The
- * events files count all refusals.  One rate limit is for all cgroups, because
- * a tenant can create any number of them; RATELIMIT_MSG_ON_RELEASE, as nothing
- * releases it, prevents lines about suppressed callbacks.
+ * Log at most one refusal per resource and cgroup.  That is the cgroup whose
+ * max refused or, if the capacity refused, the charged cgroup.  Refused charges
+ * to the root cgroup are not logged.  The events files count all refusals.
+ *
+ * All cgroups share one rate limit, because a tenant can create any number of
+ * cgroups.  RATELIMIT_MSG_ON_RELEASE turns off the lines about suppressed
+ * callbacks.
  */
 static void misc_cg_log_refusal(struct misc_cg_res *res, struct misc_cg *cg,
 				u64 amount, struct misc_cg_refusal *refusal)
@@ -344,7 +352,10 @@ static void misc_cg_log_refusal(struct misc_cg_res *res, struct misc_cg *cg,
 	struct misc_cg *log_cgroup = refusing->parent ? refusing : cg;
 	unsigned int i = misc_cg_res_index(res);
 
-	/* Do not wait while another CPU prints: a later refusal is logged. */
+	/*
+	 * If another CPU is logging, do not wait: without its bit set, a later
+	 * refusal of this resource will be logged.
+	 */
 	if (!cg->parent || test_bit(i, log_cgroup->logged) ||
 	    !spin_trylock(&misc_cg_log_lock))
 		return;
@@ -373,7 +384,8 @@ misc_cg_report_refusal(struct misc_cg_res *res, struct misc_cg *cg, u64 amount,
 
 	/*
 	 * Rebinding misc between cgroup v1 and v2 replaces css.cgroup of the
-	 * root.  RCU keeps the old cgroup and its kernfs node valid.
+	 * root.  RCU keeps the old cgroup and its kernfs node valid, so it is
+	 * read and used within this section.
 	 */
 	rcu_read_lock();
 	trace_misc_cg_charge_refused(res->name, amount,
@@ -468,7 +480,8 @@ static struct misc_cg_res *misc_cg_do_register(const char *name, u64 capacity)
  * events, and charges that were not released count against the new capacity.
  *
  * A failure is logged.  The caller may keep and use the error pointer: charges
- * then fail with -ENODEV, and the other calls do nothing.
+ * fail with -ENODEV, misc_cg_res_unregister() and misc_cg_res_set_capacity() do
+ * nothing.
  *
  * Context: Task context, may sleep.
  * Return: The resource, to be passed to misc_cg_res_unregister(); or an error
@@ -490,10 +503,11 @@ EXPORT_SYMBOL_GPL(misc_cg_res_register);
  * misc_cg_res_unregister - withdraw a resource
  * @res: what misc_cg_res_register() returned; may be NULL or an error pointer
  *
- * From now on charges fail with -ENODEV, until the name is registered again.
- * Usage that is not 0 is logged.  Existing charges stay counted, and can be
- * released, transferred and moved as before.  If the resource is not
- * registered, this warns and does nothing.
+ * From now on charges fail with -ENODEV, until the name is registered again:
+ * then @res is valid again, also for a caller who kept it from before.  Usage
+ * that is not 0 is logged.  Existing charges stay counted, and can be released,
+ * transferred and moved as before.  If the resource is not registered, this
+ * warns and does nothing.
  *
  * Context: As misc_cg_charge_current().
  */
@@ -603,7 +617,10 @@ static bool misc_cg_charge_check_empty(struct misc_cg_charge *charge)
 			  misc_cg_charge_name(charge));
 }
 
-/* Takes over the caller's reference to @cg: for @charge, or else to put it. */
+/*
+ * Consumes the caller's reference to @cg: on success @charge keeps it, on an
+ * error it is put.
+ */
 static int misc_cg_do_charge(struct misc_cg_charge *charge,
 			     struct misc_cg_res *res, struct misc_cg *cg,
 			     u64 amount)
@@ -645,14 +662,14 @@ put:
  * is released, or transferred or moved to another charge.  The amount stays
  * charged to that cgroup when the task changes its cgroup or exits.
  *
- * Context: Task context; spinlocks may be held and bottom halves disabled.
- * Must not be called in an interrupt or a softirq, nor under a lock that one of
- * those takes, a raw spinlock, or a lock of the scheduler, a workqueue or a
- * waitqueue.  Takes a spinlock; does not allocate.
- * Return: 0, or an error and @charge is still empty: -EBUSY if the max of the
- * cgroup or of an ancestor refuses; -ENOSPC if the host's capacity does;
- * -ENODEV if @res is not registered; -EINVAL if @amount is 0.  -EINVAL, with a
- * warning, if @charge is not empty; it stays as it is.
+ * Context: Task context; spinlocks may be held and bottom halves disabled.  Not
+ * in an interrupt or a softirq.  Not under any of these locks: a lock that an
+ * interrupt or a softirq takes; a raw spinlock; a lock of the scheduler, a
+ * workqueue or a waitqueue.  Takes a spinlock; does not allocate.
+ * Return: 0 on success.  On an error @charge is unchanged: -EBUSY if the max of
+ * the cgroup or of an ancestor refuses; -ENOSPC if the host's capacity refuses;
+ * -ENODEV if @res is not registered; -EINVAL if @amount is 0 or, with a
+ * warning, if @charge is not empty.
  */
 int misc_cg_charge_current(struct misc_cg_charge *charge,
 			   struct misc_cg_res *res, u64 amount)
@@ -669,7 +686,8 @@ EXPORT_SYMBOL_GPL(misc_cg_charge_current);
  * @cg: the cgroup; the caller keeps its reference, @charge gets another one
  * @amount: how much, in units of the resource
  *
- * As misc_cg_charge_current(), on behalf of another task.
+ * As misc_cg_charge_current(), on behalf of another task.  The max that a
+ * removed cgroup had last still refuses.
  *
  * Context: As misc_cg_charge_current().
  * Return: As misc_cg_charge_current(), or -EINVAL if @cg is NULL.
@@ -720,8 +738,9 @@ EXPORT_SYMBOL_GPL(misc_cg_charge_release);
  * @from: the charge, empty afterwards; if it is empty, nothing is done
  *
  * @to gets the amount with the reference to the cgroup.  The amount stays
- * charged to the same cgroup, and no usage changes.  If @to is not empty, or
- * @from is a copy of a charge, this warns and does nothing.
+ * charged to the same cgroup, and no usage changes.  If @from is a copy of a
+ * charge, or @from holds an amount and @to is not empty, this warns and does
+ * nothing.
  *
  * Context: Any context; calls on either charge must be serialized.
  */
@@ -736,7 +755,10 @@ void misc_cg_charge_transfer(struct misc_cg_charge *to,
 }
 EXPORT_SYMBOL_GPL(misc_cg_charge_transfer);
 
-/* Takes over the caller's reference to @cg: for @to, or else to put it. */
+/*
+ * Consumes the caller's reference to @cg: on success @to keeps it, on an error
+ * it is put.
+ */
 static int misc_cg_do_move(struct misc_cg_charge *to,
 			   struct misc_cg_charge *from, struct misc_cg *cg)
 {
@@ -768,19 +790,19 @@ static int misc_cg_do_move(struct misc_cg_charge *to,
  * @to: an empty charge
  * @from: the charge, empty after success; if it is empty, nothing is done
  *
- * Usage grows from the cgroup of the task up to, not including, the lowest
- * common ancestor of both cgroups, and falls likewise on the other side.  Only
- * the max of levels where it grows is checked, not that of a common ancestor,
- * nor the capacity.  The source cgroup may have been removed and the resource
- * unregistered since.
+ * Usage grows in the cgroup of the task and its ancestors, and falls in the
+ * source cgroup and its ancestors, on both sides only below the lowest common
+ * ancestor.  Only a max where usage grows is checked; the capacity is not.  The
+ * source cgroup may have been removed and the resource unregistered since.
  *
  * On success @to holds the amount and a reference to the cgroup of the task.
  * The reference to the source cgroup is put.
  *
  * Context: As misc_cg_charge_current().
- * Return: 0, also if @from is empty; -EBUSY if the max of a level where usage
- * would grow refuses; -EINVAL, with a warning, if @to is not empty or @from is
- * a copy of a charge.  On an error both charges stay as they are.
+ * Return: 0, also if @from is empty; -EBUSY if the max of a cgroup where usage
+ * would grow refuses; -EINVAL, with a warning, if @from is a copy of a charge,
+ * or holds an amount and @to is not empty.  On an error both charges stay as
+ * they are.
  */
 int misc_cg_charge_move_current(struct misc_cg_charge *to,
 				struct misc_cg_charge *from)
@@ -861,7 +883,7 @@ enum misc_cg_value {
 	MISC_CG_MAX_EFFECTIVE,
 	MISC_CG_EVENTS,
 	MISC_CG_EVENTS_LOCAL,
-	MISC_CG_ALLOC_FAILS,	/* no own file: second in misc.events.local */
+	MISC_CG_ALLOC_FAILS,	/* in misc.events.local, after each .max line */
 };
 
 static u64 misc_cg_read(struct misc_cg_res *res, struct misc_cg *cg,
@@ -896,8 +918,9 @@ static u64 misc_cg_read(struct misc_cg_res *res, struct misc_cg *cg,
 }
 
 /*
- * A resource whose capacity is 0 has a line in misc.max if a max is set, in the
- * other files if the value is not 0.  (Its effective max is 0.)
+ * A resource with a capacity has a line in every file.  Without one, it has a
+ * line in misc.max if its max is not "max", and in each other file if the value
+ * is not 0; misc.max.effective has none then, as the effective max is 0.
  */
 static void misc_cg_show_value(struct seq_file *sf, struct misc_cg_res *res,
 			       enum misc_cg_value what, const char *suffix)
