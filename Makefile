@@ -22,68 +22,68 @@ help: ## this list
 	@echo 'Variables: BASE=6.12|7.3, KSRC=your own kernel tree, STOCK=1, CONFIG=run|debug|kcsan, INITRD=file, LIMIT=seconds for boot'
 
 run: ## the main job, told and checked, on a machine with SEV and SEV-ES ASIDs
-	@rig/kernel.sh $(BASE) ours run
-	@rig/qemu/build.sh
-	@rig/initrd.sh $(initrd)
-	@rig/machine.sh --run main-job build/$(BASE)/ours-run $(initrd)
-	@rig/splats.sh build/$(BASE)/ours-run/main-job/kernel.log
+	@rig/kernel/build.sh $(BASE) ours run
+	@rig/machine/qemu/build.sh
+	@rig/machine/initrd.sh $(initrd) rig/tests/guest
+	@rig/machine/boot.sh --run main-job build/$(BASE)/ours-run $(initrd)
+	@rig/tests/splats.sh build/$(BASE)/ours-run/main-job/kernel.log
 
-test: ## every test; the last line counts them (STEPS=1000000 random ones on UML, SEED=1; ALL=1: in all of rig/scenarios)
-	@rig/test.sh $(BASE)
+test: ## every test; the last line counts them (STEPS=1000000 random ones on UML, SEED=1; ALL=1: in all of rig/tests/scenarios)
+	@rig/tests/all.sh $(BASE)
 
 defects: ## the known defects of stock: what stock does, what ours does
-	@rig/defects.sh $(BASE)
+	@rig/tests/defects/run.sh $(BASE)
 
 torture: ## user space and KUnit against the debug kernels, MINUTES=5 on each (SEED=1)
-	@rig/torture.sh $(BASE) "$(MINUTES)"
+	@rig/tests/torture/run.sh $(BASE) "$(MINUTES)"
 
 coverage: ## how much of misc.c the KUnit tests reach
-	@rig/coverage.sh $(BASE)
+	@rig/test-quality/coverage.sh $(BASE)
 
 mutants: ## small mistakes in the controller: which test notices each (ONLY=part of a name)
-	@rig/mutants.sh $(BASE) "$(ONLY)"
+	@rig/test-quality/mutants.sh $(BASE) "$(ONLY)"
 
 series: ## the patches for git am, with a cover letter, in build/series
-	@rig/series.sh $(BASE)
+	@rig/series/write.sh $(BASE)
 
 series-check: ## git am them to a pristine base; every configuration builds after each one
-	@rig/series-check.sh $(BASE)
+	@rig/series/check.sh $(BASE)
 
 lint: ## checkpatch, sparse, coccinelle, kernel-doc, the manual: no output means no findings
-	@rig/lint.sh $(BASE)
+	@rig/series/lint.sh $(BASE)
 
 bench: ## what a charge costs, ours against stock, on UML and in user space
-	@rig/bench.sh $(BASE)
+	@rig/bench/run.sh $(BASE)
 
 lock-hold: ## how long the lock of a resource is held at 5,000 levels, beside stock's walks
-	@rig/lock-hold.sh $(BASE)
+	@rig/bench/lock-hold/run.sh $(BASE)
 
 guest: ## a Linux boots as an SEV guest, charged while it runs; a second one is refused
-	@rig/kernel.sh $(BASE) $(flavor) run
-	@rig/qemu/build.sh
-	@rig/guest-qemu.sh build/$(BASE)/guest-qemu build/$(BASE)/$(flavor)-run/bzImage
-	@rig/initrd.sh $(initrd) build/$(BASE)/guest-qemu
-	@rig/machine.sh --run sev-guest build/$(BASE)/$(flavor)-run $(initrd)
-	@rig/splats.sh build/$(BASE)/$(flavor)-run/sev-guest/kernel.log
+	@rig/kernel/build.sh $(BASE) $(flavor) run
+	@rig/machine/qemu/build.sh
+	@rig/tests/sev-guest/folder.sh build/$(BASE)/guest-qemu build/$(BASE)/$(flavor)-run/bzImage
+	@rig/machine/initrd.sh $(initrd) build/$(BASE)/guest-qemu rig/tests/sev-guest
+	@rig/machine/boot.sh --run sev-guest build/$(BASE)/$(flavor)-run $(initrd)
+	@rig/tests/splats.sh build/$(BASE)/$(flavor)-run/sev-guest/kernel.log
 
 machine: ## a Debian system with podman, runc, QEMU and more in the test machine: a root prompt (STOCK=1)
-	@rig/clients.sh --login $(BASE) $(flavor)
+	@rig/tests/clients/run.sh --login $(BASE) $(flavor)
 
 clients: ## the programs that operators use, in that system: a table of what works (STOCK=1)
-	@rig/clients.sh $(BASE) $(flavor)
+	@rig/tests/clients/run.sh $(BASE) $(flavor)
 
 shell: ## a prompt in the test machine (STOCK=1, CONFIG=debug)
-	@rig/kernel.sh $(BASE) $(flavor) $(CONFIG)
-	@rig/qemu/build.sh
-	@rig/initrd.sh $(initrd)
-	@rig/machine.sh --shell build/$(BASE)/$(flavor)-$(CONFIG) $(initrd)
+	@rig/kernel/build.sh $(BASE) $(flavor) $(CONFIG)
+	@rig/machine/qemu/build.sh
+	@rig/machine/initrd.sh $(initrd) rig/tests/guest
+	@rig/machine/boot.sh --shell build/$(BASE)/$(flavor)-$(CONFIG) $(initrd)
 
 boot: ## boot INITRD=file.cpio instead of ours, console on stdout, until it powers off (STOCK=1, CONFIG=debug)
 	@[ -n "$(INITRD)" ] || { echo 'error: say what to boot: make boot INITRD=file.cpio' >&2; exit 1; }
 	@[ -f "$(INITRD)" ] && [ -r "$(INITRD)" ] || { echo 'error: INITRD=$(INITRD): no such file, or not readable' >&2; exit 1; }
-	@rig/kernel.sh $(BASE) $(flavor) $(CONFIG)
-	@rig/qemu/build.sh
-	@rig/machine.sh --limit "$(LIMIT)" build/$(BASE)/$(flavor)-$(CONFIG) "$(INITRD)"
+	@rig/kernel/build.sh $(BASE) $(flavor) $(CONFIG)
+	@rig/machine/qemu/build.sh
+	@rig/machine/boot.sh --limit "$(LIMIT)" build/$(BASE)/$(flavor)-$(CONFIG) "$(INITRD)"
 
 clean: ## remove build/; the cache stays
 	@rm -rf build

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # Fetches sources from Debian and unpacks them into the cache.
 #
-#   fetch.sh linux BASE      $cache/BASE/source, the pristine kernel tree; for the base "ksrc" a copy of
-#                            the user's own
-#   fetch.sh qemu            $cache/qemu/source, QEMU as Debian patched it
-#   fetch.sh sparse          $cache/sparse/source, the newest: older ones do not read the newer kernels
-#   fetch.sh busybox         $cache/busybox/bin/busybox, static; installing it could remove another
+#   rig/fetch.sh linux BASE      $cache/BASE/source, the pristine kernel tree; for the base "ksrc" a copy of
+#                                the user's own
+#   rig/fetch.sh qemu            $cache/qemu/source, QEMU as Debian patched it
+#   rig/fetch.sh sparse          $cache/sparse/source, the newest: older ones do not read the newer kernels
+#   rig/fetch.sh busybox         $cache/busybox/bin/busybox, static; installing it could remove another
 #
 # What is in place under its final name is whole: everything is made beside it and renamed.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/kernel/tree.sh"
 
 # apt_suite SUITE apt-get|apt-cache ARGS...: with a configuration of its own for that suite, so that a
 # suite that this machine has no entry for changes nothing in /etc.
@@ -146,5 +146,5 @@ linux) linux "$2" ;;
 qemu) debian_source bookworm qemu ;;
 sparse) debian_source sid sparse ;;
 busybox) busybox ;;
-*) die "usage: fetch.sh linux BASE | qemu | sparse | busybox" ;;
+*) die "usage: rig/fetch.sh linux BASE | qemu | sparse | busybox" ;;
 esac

@@ -3,13 +3,13 @@
 # Times ours and stock by turns in several rounds: as a kernel on UML, which runs natively, and as misc.c
 # alone in user space, with the instructions that an x86 kernel has.
 #
-#   bench.sh BASE
+#   rig/bench/run.sh BASE
 #
 # What is timed is in rig/bench. In build/bench/BASE: results.tsv and the logs, userspace/ with the same.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../kernel/tree.sh"
 
-[ $# = 1 ] || die "usage: bench.sh BASE"
+[ $# = 1 ] || die "usage: rig/bench/run.sh BASE"
 base=$1 rounds=9
 check_base "$base"
 out=$build/bench/$base
@@ -17,11 +17,11 @@ out=$build/bench/$base
 need ccache flex bison bc rsync patch gcc make python3 cpio libc6-dev bsdextrautils
 
 # On two CPUs, where there are two and UML can have several.
-configs=("$rig/kernel/bench.config")
+configs=("$rig/kernel/configs/bench.config")
 arguments=()
 fetch_base "$base"
 if uml_has_smp && [ "$(nproc)" -gt 1 ]; then
-	configs+=("$rig/kernel/bench-smp.config")
+	configs+=("$rig/kernel/configs/bench-smp.config")
 	arguments=(ncpus=2 seccomp=on)
 fi
 

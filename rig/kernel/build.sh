@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds a kernel of one base.
 #
-#   kernel.sh BASE ours|stock CONFIG
+#   rig/kernel/build.sh BASE ours|stock CONFIG
 #
 # The sources and objects are in the cache, so that a fresh clone starts warm; clones take turns
 # there. What this clone got of them is in build/BASE/FLAVOR-CONFIG: bzImage and modules.cpio.
 
 . "$(dirname "$0")/tree.sh"
 
-[ $# = 3 ] || die "usage: kernel.sh BASE ours|stock CONFIG"
+[ $# = 3 ] || die "usage: rig/kernel/build.sh BASE ours|stock CONFIG"
 base=$1 flavor=$2 config=$3
 out=$build/$base/$flavor-$config
 
@@ -19,8 +19,8 @@ case " $configs " in
 *" $config "*) ;;
 *) die "CONFIG=$config: unknown configuration; there are: $configs" ;;
 esac
-fragments=("$rig/kernel/run.config")
-[ "$config" = run ] || fragments+=("$rig/kernel/$config.config")
+fragments=("$rig/kernel/configs/run.config")
+[ "$config" = run ] || fragments+=("$rig/kernel/configs/$config.config")
 
 need ccache flex bison bc cpio rsync patch xz-utils zstd kmod libelf-dev libssl-dev gcc make
 

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Installs our kselftests of one base, and the kernel's own that use the same interfaces, as anybody would.
 #
-#   selftests.sh BASE
+#   rig/kernel/selftests.sh BASE
 #
 # A kselftest tree in build/BASE/selftests, run by its run_kselftest.sh; static and stripped. The tests
 # run unchanged on stock kernels too.
 
 . "$(dirname "$0")/tree.sh"
 
-[ $# = 1 ] || die "usage: selftests.sh BASE"
+[ $# = 1 ] || die "usage: rig/kernel/selftests.sh BASE"
 base=$1
 check_base "$base"
 out=$build/$base/selftests

@@ -3,7 +3,7 @@
 # The two source trees of a base in the cache: stock, and ours with this clone's files laid over it.
 # The base "ksrc" is the user's own tree, which KSRC from the environment names; the cache has a copy.
 
-. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 bases="6.12 7.3"
 

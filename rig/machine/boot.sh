@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Boots the test machine: an emulated SEV host (see rig/qemu) under TCG.
+# Boots the test machine: an emulated SEV host (see machine/qemu) under TCG.
 #
-#   machine.sh [options] KERNEL_FOLDER INITRD
+#   rig/machine/boot.sh [options] KERNEL_FOLDER INITRD
 #
-#   KERNEL_FOLDER     with bzImage and modules.cpio, as kernel.sh leaves it
+#   KERNEL_FOLDER     with bzImage and modules.cpio, as kernel/build.sh leaves it
 #   --run "SCRIPT..." INITRD is ours: run /rig/SCRIPT in it. Its output is ours, the kernel's log goes
 #                     to a file; exit as it exits. Without this, the console is on standard output.
 #   --shell           the same with a prompt on this terminal
@@ -17,7 +17,7 @@
 #                     is another one, for its /rig. Nothing is written to either.
 #   --keep FILE       what the machine writes to the disk goes to FILE, and is there at the next boot with it
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 limit=600 script='' name=boot shell='' psp=amd-psp cpu_more='' append='' disk='' keep=''
 while [ $# -gt 2 ]; do
@@ -31,16 +31,16 @@ while [ $# -gt 2 ]; do
 	--keep) keep=$2; shift 2 ;;
 	--cpu) cpu_more=$2; shift 2 ;;
 	--psp) psp=$psp,$2; shift 2 ;;
-	*) die "machine.sh: $1: unknown option" ;;
+	*) die "rig/machine/boot.sh: $1: unknown option" ;;
 	esac
 done
 kernel=$1 initrd=$2
 [[ $limit =~ ^[1-9][0-9]*$ ]] || die "LIMIT=$limit: not a number of seconds"
 [[ -f $initrd && -r $initrd ]] || die "INITRD=$initrd: no such file, or not readable"
-[ -f "$kernel/bzImage" ] || die "$kernel/bzImage is missing: build it with rig/kernel.sh"
+[ -f "$kernel/bzImage" ] || die "$kernel/bzImage is missing: build it with rig/kernel/build.sh"
 
 need qemu-system-data seabios cpio
-qemu=$("$rig/qemu/build.sh" --path)
+qemu=$("$rig/machine/qemu/build.sh" --path)
 
 dir=$kernel/$name
 rm -rf "$dir"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Makes the disk of a Debian system for the test machine: systemd, container runtimes, QEMU and other
-# programs that have to do with cgroups, as Debian packages them, and the files of rig/debian.
+# programs that have to do with cgroups, as Debian packages them, and the files in machine/debian.
 #
-#   debian.sh          makes it, unless it is there already
-#   debian.sh --path   prints where it is, or will be
+#   rig/machine/debian.sh          makes it, unless it is there already
+#   rig/machine/debian.sh --path   prints where it is, or will be
 #
 # The path is made from a hash of what goes into it. The machine never writes to it.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 suite=trixie
 packages=(
@@ -29,7 +29,7 @@ mask=(getty@tty1.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.
 	systemd-pcrphase.service systemd-hwdb-update.service
 	systemd-journal-catalog-update.service systemd-update-done.service ldconfig.service)
 
-hash=$(cd "$rig" && cat debian.sh <(find debian -type f -print0 | sort -z | xargs -0 cat) | sha256sum | cut -c 1-12)
+hash=$(cd "$rig/machine" && cat debian.sh <(find debian -type f -print0 | sort -z | xargs -0 cat) | sha256sum | cut -c 1-12)
 image=$cache/debian/$hash.img
 
 case ${1-} in
@@ -38,7 +38,7 @@ case ${1-} in
 	exit
 	;;
 '') ;;
-*) die "usage: debian.sh [--path]" ;;
+*) die "usage: rig/machine/debian.sh [--path]" ;;
 esac
 [ ! -f "$image" ] || exit 0
 
@@ -59,7 +59,7 @@ hooks=()
 hook() {
 	hooks+=(--customize-hook="$*")
 }
-hook "cp -r --no-preserve=ownership $(printf %q "$rig/debian")/. \"\$1\""
+hook "cp -r --no-preserve=ownership $(printf %q "$rig/machine/debian")/. \"\$1\""
 hook "chroot \"\$1\" systemctl mask ${mask[*]}"
 # A machine that has been booted before: no first boot, no update.
 hook "echo 5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e >\"\$1/etc/machine-id\""

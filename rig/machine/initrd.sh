@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Makes our initramfs: busybox, what is in rig/guest (programs compiled), and folders to add.
+# Makes the test machine's initramfs: busybox and, in /rig, what is in machine/guest and in each FOLDER. Programs
+# in C at the top of these folders are compiled.
 #
-#   initrd.sh OUTPUT [FOLDER...]
-#
-# The contents of each FOLDER go into /rig in the guest, beside our scripts.
+#   rig/machine/initrd.sh OUTPUT [FOLDER...]
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
-[ $# -ge 1 ] || die "usage: initrd.sh OUTPUT [FOLDER...]"
+[ $# -ge 1 ] || die "usage: rig/machine/initrd.sh OUTPUT [FOLDER...]"
 output=$1
 shift
 need cpio gcc libc6-dev linux-libc-dev
@@ -20,15 +19,16 @@ chmod 755 "$root"
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,rig}
 cp "$cache/busybox/bin/busybox" "$root/bin/"
 ln -s busybox "$root/bin/sh"
-cp "$rig/guest/init" "$root/init"
-for f in "$rig"/guest/*; do
-	case $f in
-	*.h) ;;
-	*.c) gcc -O2 -Wall -Werror -static -o "$root/rig/$(basename "$f" .c)" "$f" ;;
-	*) cp "$f" "$root/rig/" ;;
-	esac
+cp "$rig/machine/guest/init" "$root/init"
+for folder in "$rig/machine/guest" "$@"; do
+	for f in "$folder"/*; do
+		case $f in
+		*.h) ;;
+		*.c) gcc -O2 -Wall -Werror -static -I"$rig/machine/guest" -o "$root/rig/$(basename "$f" .c)" "$f" ;;
+		*) cp -a "$f" "$root/rig/" ;;
+		esac
+	done
 done
-for f; do cp -a "$f/." "$root/rig/"; done
 mkdir -p "$(dirname "$output")"
 (cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0) >"$output.tmp"
 mv "$output.tmp" "$output"

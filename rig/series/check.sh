@@ -3,7 +3,7 @@
 # Takes the series as a maintainer does: git am on a pristine base, and after each patch that touches
 # more than pages and selftests a build of whatever it could break.
 #
-#   series-check.sh BASE
+#   rig/series/check.sh BASE
 #
 #   small configurations   CGROUP_MISC=y and =n, each with KVM_AMD=y and =m; UML with 64 and with 32 bits
 #   big configurations     defconfig, with KVM added, and allmodconfig, with gcc and with clang: the
@@ -12,15 +12,15 @@
 # At the end KUnit runs on what UML has been built, and KVM without the controller. The repository, with
 # the base as its first commit, and all objects stay in the cache: a second run builds what differs.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../kernel/tree.sh"
 
-[ $# = 1 ] || die "usage: series-check.sh BASE"
+[ $# = 1 ] || die "usage: rig/series/check.sh BASE"
 base=$1
 check_base "$base"
 tree=$home/series
 
 need ccache flex bison bc cpio git rsync patch xz-utils zstd kmod libelf-dev libssl-dev gcc gcc-multilib make python3
-"$rig/series.sh" "$base"
+"$rig/series/write.sh" "$base"
 exclusive "series-$base"
 room_for 8
 
@@ -98,15 +98,15 @@ after_patch() {
 	local misc kvm compiler objects
 	for misc in y n; do
 		for kvm in y m; do
-			build "misc-$misc-kvm-$kvm" allnoconfig "$rig/kernel/run.config" \
+			build "misc-$misc-kvm-$kvm" allnoconfig "$rig/kernel/configs/run.config" \
 				<(printf 'CONFIG_%s\n' "CGROUP_MISC=$misc" "KVM=$kvm" "KVM_AMD=$kvm") -- vmlinux modules
 		done
 	done
-	build uml allnoconfig "$rig/kernel/kunit.config" -- linux
-	build uml-i386 allnoconfig "$rig/kernel/kunit.config" "$rig/kernel/kunit-uml-i386.config" -- linux
+	build uml allnoconfig "$rig/kernel/configs/kunit.config" -- linux
+	build uml-i386 allnoconfig "$rig/kernel/configs/kunit.config" "$rig/kernel/configs/kunit-uml-i386.config" -- linux
 	readarray -t objects < <(in_tree diff --name-only base | compiled_objects)
 	for compiler in gcc clang; do
-		build "defconfig-$compiler" defconfig "$rig"/kernel/{run,tdx}.config -- "${objects[@]}"
+		build "defconfig-$compiler" defconfig "$rig"/kernel/configs/{run,tdx}.config -- "${objects[@]}"
 		build "allmodconfig-$compiler" allmodconfig -- "${objects[@]}"
 	done
 }
@@ -125,7 +125,7 @@ no_controller() {
 	cp "$tree/obj-misc-n-kvm-y/arch/x86/boot/bzImage" "$out/"
 	cpio --quiet -o -H newc </dev/null >"$out/modules.cpio"
 	cp -r "$build/$base/selftests" "$out/test/tests"
-	"$rig/initrd.sh" "$out/initrd.cpio" "$out/test"
+	"$rig/machine/initrd.sh" "$out/initrd.cpio" "$rig/tests/guest" "$out/test"
 }
 
 kunit() {
@@ -151,14 +151,14 @@ variants=(uml)
 for uml in "${variants[@]}"; do
 	results=$build/series/$uml-$base.log
 	step "run the KUnit tests ($uml)" "series-check-$base-kunit" kunit
-	"$rig/verdict.sh" "$base" "$results" "$results"
+	"$rig/tests/verdict.sh" "$base" "$results" "$results"
 done
 
-"$rig/qemu/build.sh"
-"$rig/selftests.sh" "$base"
+"$rig/machine/qemu/build.sh"
+"$rig/kernel/selftests.sh" "$base"
 out=$build/series/no-controller-$base
 rm -rf "$out"
 step "make a kernel without the controller ready to boot" "series-check-$base-no-controller" no_controller
 echo "create VMs without the controller ... (logs: ${out#"$PWD"/}/no-controller)"
-"$rig/machine.sh" --run no-controller "$out" "$out/initrd.cpio"
-"$rig/splats.sh" "$out/no-controller/kernel.log"
+"$rig/machine/boot.sh" --run no-controller "$out" "$out/initrd.cpio"
+"$rig/tests/splats.sh" "$out/no-controller/kernel.log"

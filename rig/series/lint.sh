@@ -2,21 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # Asks everything that has an opinion on kernel code. It has to say nothing.
 #
-#   lint.sh BASE
+#   rig/series/lint.sh BASE
 #
 # smatch would be asked, too, if Debian had it.
 
 # shellcheck disable=SC2317 # called by name
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../kernel/tree.sh"
 
-[ $# = 1 ] || die "usage: lint.sh BASE"
+[ $# = 1 ] || die "usage: rig/series/lint.sh BASE"
 base=$1
 check_base "$base"
 
 need ccache flex bison bc git rsync patch xz-utils libelf-dev libssl-dev gcc make perl python3 \
 	coccinelle ocaml codespell shellcheck python3-sphinx python3-sphinx-rtd-theme python3-yaml
-"$rig/series.sh" "$base"
+"$rig/series/write.sh" "$base"
 "$rig/fetch.sh" sparse
 exclusive sparse
 step "build sparse" lint-sparse make -C "$cache/sparse/source" CC=gcc sparse
@@ -60,7 +60,7 @@ size() {
 
 prepare() {
 	mkdir -p "$obj"
-	cat "$rig"/kernel/{run,kunit,tdx}.config >"$obj/fragments"
+	cat "$rig"/kernel/configs/{run,kunit,tdx}.config >"$obj/fragments"
 	kmake KCONFIG_CONFIG=.config.new KCONFIG_ALLCONFIG="$obj/fragments" allnoconfig
 	cmp -s "$obj/.config.new" "$obj/.config" || cp "$obj/.config.new" "$obj/.config"
 	kmake prepare modules_prepare
@@ -152,7 +152,7 @@ recipes() {
 	awk '/^  # / { on = 1 }
 		on { sub(/^  (# )?/, ""); print; here = here ? $0 != "END" : /<< .?END/; on = here || /\\$/ }' \
 		"$top/Documentation/admin-guide/misc-cgroup.rst" | while IFS= read -r line; do
-		grep -qrxF -e "$line" "$rig/clients" || echo "no script in rig/clients has the manual's line: $line"
+		grep -qrxF -e "$line" "$rig/tests/clients" || echo "no script in rig/tests/clients has the manual's line: $line"
 	done
 }
 

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # Writes the patches that lead from a base to this clone's tree, and their cover letter.
 #
-#   series.sh BASE      build/series/BASE/000N-*.patch
+#   rig/series/write.sh BASE      build/series/BASE/000N-*.patch
 #
 # series/NN-NAME is the Nth patch: its paths, as F: lines, then its message. Each path of ours belongs
 # to one patch. Where a later patch has to have a part of it, that part stands after a line "---" in the
 # later patch's file, as a diff that is taken off first and put on again there. A line that holds from a
 # base on begins with its name: "7.3: TDX ...". series/cover is the cover letter.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../kernel/tree.sh"
 
-[ $# = 1 ] || die "usage: series.sh BASE"
+[ $# = 1 ] || die "usage: rig/series/write.sh BASE"
 base=$1
 check_base "$base"
 out=$build/series/$base

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds a copy of the KUnit tree that has mistakes in it, and tests one of them; for mutants.py.
 #
-#   mutant.sh TREE build     prints what the compiler says; fails if it does not compile
-#   mutant.sh TREE run N     the tests, in short form, with the Nth mistake. Exits with 0 if nothing
+#   rig/test-quality/mutant.sh TREE build     prints what the compiler says; fails if it does not compile
+#   rig/test-quality/mutant.sh TREE run N     the tests, in short form, with the Nth mistake. Exits with 0 if nothing
 #                            notices, 1 if something does (the last line says what), 3 if there is no telling.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../lib.sh"
 
 tree=$1 obj=obj-kunit-uml
 export CCACHE_DISABLE=1
@@ -44,7 +44,7 @@ grep -aq '^Linux version ' "$log" || {
 }
 if failed=$(grep -am 1 -oE '^ +not ok .*' "$log"); then
 	echo "${failed#*not ok [0-9]* }"
-elif ! splats=$("$rig/splats.sh" "$log" 2>/dev/null); then
+elif ! splats=$("$rig/tests/splats.sh" "$log" 2>/dev/null); then
 	head -n 1 <<<"$splats"
 elif ! grep -aq 'reboot: System halted' "$log"; then
 	echo "the kernel did not finish"

@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0
 # Makes small mistakes in the controller, one at a time, and runs the KUnit tests on UML against each.
 #
-#   mutants.sh BASE [ONLY]
+#   rig/test-quality/mutants.sh BASE [ONLY]
 #
 # ONLY: those whose name has that in it. What noticed each is left in build/BASE/mutants.log.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../kernel/tree.sh"
 
-[ $# = 1 ] || [ $# = 2 ] || die "usage: mutants.sh BASE [ONLY]"
+[ $# = 1 ] || [ $# = 2 ] || die "usage: rig/test-quality/mutants.sh BASE [ONLY]"
 base=$1 only=${2:-}
 check_base "$base"
 files=(kernel/cgroup/misc.c include/linux/misc_cgroup.h)
 
 # What the tests find in the original they would find in each mutant.
-"$rig/kunit.sh" "$base" uml
+"$rig/tests/kunit.sh" "$base" uml
 
 copy() {
 	find "$tree" -mindepth 1 -maxdepth 1 ! -name 'obj-*' -exec cp -al -t "$copy" {} +
@@ -32,8 +32,8 @@ release "tree-$base-ours"
 cd "$top"
 # In a process group of its own, which ends when we are interrupted, as in a step.
 set -m
-/usr/bin/python3 -B "$rig/mutants.py" "$rig/mutants-equivalent" "$only" "$build/$base/mutants.log" \
-	"$copy" $(($(nproc) * 2)) "$rig/mutant.sh" "$copy" -- "${files[@]}" </dev/null &
+/usr/bin/python3 -B "$rig/test-quality/mutants.py" "$rig/test-quality/mutants.accepted" "$only" "$build/$base/mutants.log" \
+	"$copy" $(($(nproc) * 2)) "$rig/test-quality/mutant.sh" "$copy" -- "${files[@]}" </dev/null &
 pid=$!
 set +m
 trap 'kill -- "-$pid"; wait "$pid" || true; exit 130' INT TERM HUP

@@ -4,13 +4,13 @@
 # has to report; then, on the debug kernel in the test machine, KUnit again, allocations that fail, and the
 # selftests. A splat in a kernel's log is a failure like any other. The last line counts them.
 #
-#   test.sh BASE
+#   rig/tests/all.sh BASE
 #
 # ALL=1 from the environment: in every scenario, not only the quick ones.
 
 . "$(dirname "$0")/scenario.sh"
 
-[ $# = 1 ] || die "usage: test.sh BASE"
+[ $# = 1 ] || die "usage: rig/tests/all.sh BASE"
 base=$1
 check_base "$base"
 out=$build/$base
@@ -33,10 +33,10 @@ in_machine() {
 	shift 2
 	echo "run $tests in the test machine ... (logs: build/$base/ours-debug/$name)"
 	{
-		"$rig/machine.sh" --run "selftests $tests" --name "$name" --limit 1800 "$@" "$kernel" "$out/test.cpio" ||
+		"$rig/machine/boot.sh" --run "selftests $tests" --name "$name" --limit 1800 "$@" "$kernel" "$out/test.cpio" ||
 			printf '\nnot ok 0 the machine\n'
 	} | tee "$out/$name.ktap" | grep --line-buffered -E '^(# running|ok|not ok)'
-	"$rig/verdict.sh" "$base" "$out/$name.ktap" "$kernel/$name/kernel.log"
+	"$rig/tests/verdict.sh" "$base" "$out/$name.ktap" "$kernel/$name/kernel.log"
 }
 
 # kunit_at_boot NAME: what KUnit said in that run before the first process: on four CPUs, with more
@@ -44,13 +44,13 @@ in_machine() {
 kunit_at_boot() {
 	local log=$kernel/$1/kernel.log
 	sed '/ Run \/init as init process/q' "$log" >"$out/$1-kunit.log"
-	"$rig/verdict.sh" "$base" "$out/$1-kunit.log" "$out/$1-kunit.log"
+	"$rig/tests/verdict.sh" "$base" "$out/$1-kunit.log" "$out/$1-kunit.log"
 }
 
 # in_scenario NAME: what does not apply there is no test.
 in_scenario() {
 	local name=$1 p f s skips
-	echo "$name: $(sed -n '2s/^# //p' "$rig/scenarios/$name")"
+	echo "$name: $(sed -n '2s/^# //p' "$rig/tests/scenarios/$name")"
 	in_machine "$name" "${scenario[tests]}" "${machine_options[@]}" | tee "$out/scenario" || true
 	read -r p f s < <(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' \
 		"$out/scenario") || return
@@ -63,17 +63,17 @@ in_scenario() {
 mkdir -p "$out"
 need python3
 echo "misc_top.py, on what was recorded ..."
-count /usr/bin/python3 -B "$rig/misc_top/test.py"
+count /usr/bin/python3 -B "$rig/tests/misc_top/test.py"
 fetch_base "$base"
-"$rig/qemu/build.sh"
+"$rig/machine/qemu/build.sh"
 variants=(uml uml-interrupt)
 ! runs_i386 || variants+=(uml-i386)
 [[ ${variants[*]} = *i386* ]] && uml_has_smp || variants+=(smp-i386)
 for variant in "${variants[@]}"; do
-	count "$rig/kunit.sh" "$base" "$variant"
+	count "$rig/tests/kunit.sh" "$base" "$variant"
 done
-"$rig/kernel.sh" "$base" ours debug
-"$rig/selftests.sh" "$base"
+"$rig/kernel/build.sh" "$base" ours debug
+"$rig/kernel/selftests.sh" "$base"
 rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
@@ -81,15 +81,15 @@ kunit=''
 # Where the range may be split.
 if grep -q sev_count_es_asids "$home/ours/arch/x86/kvm/svm/svm.h"; then
 	kunit=sev_es_capacity_kunit
-	step "build $kunit" "$kunit-$base" tree_module ours debug "$rig/kvm" "$out/test"
+	step "build $kunit" "$kunit-$base" tree_module ours debug "$rig/tests/sev-es-capacity" "$out/test"
 fi
-"$rig/initrd.sh" "$out/test.cpio" "$out/test"
+"$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/guest" "$out/test"
 # The first VM comes before the selftests: it loads kvm_amd.
 count in_machine selftests "faults first-vm $(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")$kunit leaks" \
 	--append "kvm=later kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000"
 echo "KUnit, while that machine booted ..."
 count kunit_at_boot selftests
-for file in "$rig"/scenarios/*; do
+for file in "$rig"/tests/scenarios/*; do
 	name=${file##*/}
 	if load_scenario "$name" "$base" && { [ -n "${scenario[quick]-}" ] || [ "${ALL-}" = 1 ]; }; then
 		count in_scenario "$name"

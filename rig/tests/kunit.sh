@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds a kernel of one base with the KUnit tests in it, and runs them.
 #
-#   kunit.sh BASE VARIANT
+#   rig/tests/kunit.sh BASE VARIANT
 #
 #   uml            the kernel as a process, with KASAN, on one CPU
 #   uml-i386       the same with 32 bits, where a counter takes two words; on four CPUs where UML can have
@@ -15,9 +15,9 @@
 # From the environment: STEPS, how many steps the random tests take on UML, and SEED, with which they
 # begin. The kernel's log, with the results in it, is left in build/BASE/kunit-VARIANT.log.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../kernel/tree.sh"
 
-[ $# = 2 ] || die "usage: kunit.sh BASE VARIANT"
+[ $# = 2 ] || die "usage: rig/tests/kunit.sh BASE VARIANT"
 base=$1 variant=$2
 check_base "$base"
 results=$build/$base/kunit-$variant.log
@@ -68,7 +68,7 @@ kunit() {
 }
 
 compile() {
-	local files=("${configs[@]/#/$rig/kernel/}")
+	local files=("${configs[@]/#/$rig/kernel/configs/}")
 	files=("${files[@]/%/.config}")
 	kunit build "${files[@]/#/--kunitconfig=}" "${options[@]/#/--make_options=}" --jobs="$(nproc)"
 }
@@ -112,4 +112,4 @@ if [ "$variant" = uml-interrupt ]; then
 fi
 rm -f "$results"
 step "run the KUnit tests of $base ($variant)" "kunit-run-$base-$variant" execute
-"$rig/verdict.sh" "$base" "$results" "$results"
+"$rig/tests/verdict.sh" "$base" "$results" "$results"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Looks through a kernel log for what no run may cause.
 #
-#   splats.sh LOGFILE
+#   rig/tests/splats.sh LOGFILE
 #
 # Prints each offending line and exits 1, or exits 0 silently. A test that provokes a warning on
 # purpose announces it by a line that ends in "expect WARNING: WHERE": the next WARNING must then be from
@@ -15,7 +15,7 @@
 set -euo pipefail
 export LC_ALL=C
 
-[ $# = 1 ] || { echo "usage: splats.sh LOGFILE" >&2; exit 2; }
+[ $# = 1 ] || { echo "usage: rig/tests/splats.sh LOGFILE" >&2; exit 2; }
 [ -r "$1" ] || { echo "error: cannot read $1" >&2; exit 2; }
 
 awk '

@@ -3,11 +3,11 @@
 # Reads the results of a run: kunit.py's parser for the tests, splats.sh for the kernel's log, whose
 # splats together are one more failure.
 #
-#   verdict.sh BASE KTAP_FILE KERNEL_LOG
+#   rig/tests/verdict.sh BASE KTAP_FILE KERNEL_LOG
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../kernel/tree.sh"
 
-[ $# = 3 ] || die "usage: verdict.sh BASE KTAP_FILE KERNEL_LOG"
+[ $# = 3 ] || die "usage: rig/tests/verdict.sh BASE KTAP_FILE KERNEL_LOG"
 base=$1 ktap=$2 log=$3
 check_base "$base"
 passed=0 failed=0 skipped=0
@@ -28,6 +28,6 @@ done
 # The parser forgets a program that failed although its subtests passed.
 top=$(grep -c '^not ok ' "$ktap" || true)
 [ "$failed" -ge "$top" ] || failed=$top
-"$rig/splats.sh" "$log" || failed=$((failed + 1))
+"$rig/tests/splats.sh" "$log" || failed=$((failed + 1))
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

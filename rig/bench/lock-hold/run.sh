@@ -3,18 +3,18 @@
 # How long the lock of a resource is held while a tenant with 5,000 levels and 1,000 cgroups does its
 # worst, beside stock's walks, in the test machine: ours and stock by turns.
 #
-#   lock-hold.sh BASE
+#   rig/bench/lock-hold/run.sh BASE
 #
 # What is timed is in rig/bench/lock-hold. The result is in build/lock-hold/BASE.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../../kernel/tree.sh"
 
-[ $# = 1 ] || die "usage: lock-hold.sh BASE"
+[ $# = 1 ] || die "usage: rig/bench/lock-hold/run.sh BASE"
 base=$1 rounds=5
 check_base "$base"
 out=$build/lock-hold/$base
 
-"$rig/qemu/build.sh"
+"$rig/machine/qemu/build.sh"
 rm -rf "$out"
 
 prepare() {
@@ -27,7 +27,7 @@ prepare() {
 	tree_make "$tree" O=obj-run M="$dir" CFLAGS_lock_hold.o="$([ "$flavor" = ours ] || echo -DSTOCK)" modules
 	cp "$dir/lock_hold.ko" "$folder/"
 	gcc -O2 -Wall -Werror -static -o "$folder/tenant" "$rig/bench/lock-hold/tenant.c"
-	"$rig/initrd.sh" "$out/$flavor.cpio" "$folder"
+	"$rig/machine/initrd.sh" "$out/$flavor.cpio" "$folder"
 }
 
 measure() {
@@ -35,15 +35,15 @@ measure() {
 	for ((i = 1; i <= rounds; i++)); do
 		for flavor in stock ours; do
 			echo "round $i of $rounds: $flavor"
-			"$rig/machine.sh" --run tenant --name lock-hold --limit 1200 "$build/$base/$flavor-run" \
+			"$rig/machine/boot.sh" --run tenant --name lock-hold --limit 1200 "$build/$base/$flavor-run" \
 				"$out/$flavor.cpio" >"$out/$flavor.$i.log"
-			"$rig/splats.sh" "$build/$base/$flavor-run/lock-hold/kernel.log"
+			"$rig/tests/splats.sh" "$build/$base/$flavor-run/lock-hold/kernel.log"
 		done
 	done
 }
 
 for flavor in stock ours; do
-	"$rig/kernel.sh" "$base" "$flavor" run
+	"$rig/kernel/build.sh" "$base" "$flavor" run
 	step "build the module that times calls" "lock-hold-$base-$flavor" prepare "$flavor"
 done
 step "time walks of 5,000 levels, $rounds rounds (about 5 minutes)" "lock-hold-$base" measure

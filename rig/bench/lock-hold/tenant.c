@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../../guest/lib.h"
+#include "../../machine/guest/lib.h"
 
 #define ROOT	"/sys/fs/cgroup"
 #define TENANT	ROOT "/tenant"

@@ -3,16 +3,19 @@
 # Builds the QEMU of the test machine: Debian's, with the patches beside this script and psp.c, and without the
 # devices that the test machine does not have.
 #
-#   build.sh          builds it, unless it is there already
-#   build.sh --path   prints where it is, or will be
+#   rig/machine/qemu/build.sh          builds it, unless it is there already
+#   rig/machine/qemu/build.sh --path   prints where it is, or will be
 #
-# The path names what of ours went into it, so that clones with different patches do not meet. The
-# source is the one in the cache.
+# The path has a hash of what goes into it, so that clones with different patches do not meet. The source is the
+# one in the cache.
 
-. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
-here=$rig/qemu
-hash=$(cat "$here"/*.patch "$here/psp.c" "$here/devices.mak" "$here/build.sh" | sha256sum | cut -c 1-12)
+here=$rig/machine/qemu
+options=(--target-list=x86_64-softmmu --enable-tcg --without-default-features --enable-fdt=system
+	--without-default-devices --with-devices-x86_64=rig --disable-docs --disable-tools --disable-guest-agent
+	--disable-werror --with-git-submodules=ignore)
+hash=$(cat "$here"/*.patch "$here/psp.c" "$here/devices.mak" - <<<"${options[*]}" | sha256sum | cut -c 1-12)
 binary=$cache/qemu/$hash/qemu-system-x86_64
 
 case ${1-} in
@@ -21,7 +24,7 @@ case ${1-} in
 	exit
 	;;
 '') ;;
-*) die "usage: build.sh [--path]" ;;
+*) die "usage: rig/machine/qemu/build.sh [--path]" ;;
 esac
 # One that was built on another release of Debian may not find its libraries here.
 ! "$binary" --version >/dev/null 2>&1 || exit 0
@@ -55,10 +58,7 @@ configured() {
 	cd "$tree"
 	mkdir build
 	cd build
-	PATH=/usr/bin:/bin ../configure --target-list=x86_64-softmmu --without-default-features \
-		--without-default-devices --with-devices-x86_64=rig \
-		--enable-tcg --enable-fdt=system --disable-docs --disable-tools --disable-guest-agent \
-		--disable-werror --with-git-submodules=ignore
+	PATH=/usr/bin:/bin ../configure "${options[@]}"
 }
 
 compiled() {

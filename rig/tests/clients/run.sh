@@ -1,39 +1,40 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the programs that operators use, unchanged, in the Debian system (see debian.sh) on a kernel of ours or
-# of stock, by the scripts in rig/clients, and prints a table of what worked.
+# Runs the programs that operators use, unchanged, in the Debian system (see machine/debian.sh) on a kernel of ours or
+# of stock, by the scripts in this folder, and prints a table of what worked.
 #
-#   clients.sh [--login] BASE ours|stock
+#   rig/tests/clients/run.sh [--login] BASE ours|stock
 #
 # The system is booted twice, with the same disk: limits that the first boot writes to its files are set during
 # the second one. With --login it gives a root prompt instead; the scripts are in /rig there.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
 login=
 if [ "${1-}" = --login ]; then
 	login=y
 	shift
 fi
-[ $# = 2 ] || die "usage: clients.sh [--login] BASE ours|stock"
+[ $# = 2 ] || die "usage: rig/tests/clients/run.sh [--login] BASE ours|stock"
 base=$1 flavor=$2
 kernel=$build/$base/$flavor-clients
 files=$build/$base/clients
 
-"$rig/kernel.sh" "$base" "$flavor" clients
-"$rig/qemu/build.sh"
-"$rig/debian.sh"
+"$rig/kernel/build.sh" "$base" "$flavor" clients
+"$rig/machine/qemu/build.sh"
+"$rig/machine/debian.sh"
 need gcc libc6-dev linux-libc-dev e2fsprogs cpio
 
 rm -rf "$files"
 mkdir -p "$files/modules"
-cp "$rig"/clients/* "$top/tools/cgroup/misc_top.py" "$files/"
-gcc -O2 -Wall -Werror -static -o "$files/sev-vm" "$rig/guest/sev-vm.c"
+find "$rig/tests/clients" -type f ! -name ".*" ! -name run.sh -exec cp -t "$files" {} +
+cp "$top/tools/cgroup/misc_top.py" "$files/"
+gcc -O2 -Wall -Werror -static -o "$files/sev-vm" "$rig/machine/guest/sev-vm.c"
 (cd "$files/modules" && cpio --quiet -id) <"$kernel/modules.cpio"
 truncate -s 32M "$files.img"
 /sbin/mke2fs -q -F -t ext4 -O ^has_journal -d "$files" "$files.img"
 
-machine=("$rig/machine.sh" --disk "$("$rig/debian.sh" --path)")
+machine=("$rig/machine/boot.sh" --disk "$("$rig/machine/debian.sh" --path)")
 [ -z "$login" ] || exec "${machine[@]}" --name machine --shell "$kernel" "$files.img"
 
 log=$kernel/clients
@@ -45,7 +46,7 @@ rc=0
 boot() {
 	"${machine[@]}" --keep "$disk" --run "$1" --name "$2" --limit 3600 "$kernel" "$files.img" |
 		{ grep --line-buffered -E '^(## |FAILED)' || true; } || rc=$?
-	"$rig/splats.sh" "$kernel/$2/kernel.log" || rc=1
+	"$rig/tests/splats.sh" "$kernel/$2/kernel.log" || rc=1
 }
 
 echo "run the clients in the test machine ... (logs: ${log#"$PWD"/})"

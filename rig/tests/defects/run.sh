@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Runs the tests on stock and on ours, in the same machines and configuration, and prints what those that
-# rig/defects/tests lists have come to. What no ioctl reaches is tested by the module in rig/defects.
+# the file "list" names have come to. What no ioctl reaches is tested by the module beside it.
 #
-#   defects.sh BASE
+#   rig/tests/defects/run.sh BASE
 
-. "$(dirname "$0")/scenario.sh"
+. "$(dirname "$0")/../scenario.sh"
 
-[ $# = 1 ] || die "usage: defects.sh BASE"
+[ $# = 1 ] || die "usage: rig/tests/defects/run.sh BASE"
 base=$1
 check_base "$base"
 out=$build/$base
 
-"$rig/qemu/build.sh"
-"$rig/selftests.sh" "$base"
+"$rig/machine/qemu/build.sh"
+"$rig/kernel/selftests.sh" "$base"
 rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
@@ -22,17 +22,17 @@ cp -r "$out/selftests" "$out/test/tests"
 in_machine() {
 	local flavor=$1 name=$2 tests=$3
 	shift 3
-	"$rig/machine.sh" --run "selftests $tests" --name "defects-$name" "$@" "$out/$flavor-run" "$out/test.cpio" \
+	"$rig/machine/boot.sh" --run "selftests $tests" --name "defects-$name" "$@" "$out/$flavor-run" "$out/test.cpio" \
 		>"$out/defects-$flavor-$name.ktap"
 }
 
 rm -f "$out"/defects-*.ktap
-mapfile -t scenarios < <(awk '/^[0-9]/ && $2 != "usual" { print $2 }' "$rig/defects/tests" | sort -u)
+mapfile -t scenarios < <(awk '/^[0-9]/ && $2 != "usual" { print $2 }' "$rig/tests/defects/list" | sort -u)
 for flavor in stock ours; do
-	"$rig/kernel.sh" "$base" "$flavor" run
-	step "build the KUnit tests of known defects" "defects-$base-$flavor" tree_module "$flavor" run "$rig/defects" \
+	"$rig/kernel/build.sh" "$base" "$flavor" run
+	step "build the KUnit tests of known defects" "defects-$base-$flavor" tree_module "$flavor" run "$rig/tests/defects" \
 		"$out/test" CFLAGS_defects_kunit.o="$([ "$flavor" = ours ] || echo -DSTOCK)"
-	"$rig/initrd.sh" "$out/test.cpio" "$out/test"
+	"$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/guest" "$out/test"
 	echo "run the tests on $flavor ... (logs: build/$base/$flavor-run)"
 	in_machine "$flavor" usual "$(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")defects_kunit"
 	for name in "${scenarios[@]}"; do
@@ -42,7 +42,7 @@ done
 
 # A defect has several tests: if one fails, it is there.
 awk -v base="$base" '
-	FILENAME ~ /tests$/ {
+	FILENAME ~ /\/list$/ {
 		if (!/^[0-9]/)
 			next
 		defects = $1
@@ -93,5 +93,5 @@ awk -v base="$base" '
 			bad += n in applies && (ours != "passes" || stock != "FAILS")
 		}
 		exit bad > 0
-	}' "$rig/defects/tests" "$out"/defects-*.ktap ||
+	}' "$rig/tests/defects/list" "$out"/defects-*.ktap ||
 	die "a defect is not shown on stock, or is there in ours"

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Puts Debian's own QEMU and OVMF into a folder for initrd.sh, with a small Linux to boot as an SEV
+# Puts Debian's own QEMU and OVMF into a folder for machine/initrd.sh, with a small Linux to boot as an SEV
 # guest inside the test machine.
 #
-#   guest-qemu.sh FOLDER BZIMAGE
+#   rig/tests/sev-guest/folder.sh FOLDER BZIMAGE
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../../lib.sh"
 
-[ $# = 2 ] || die "usage: guest-qemu.sh FOLDER BZIMAGE"
+[ $# = 2 ] || die "usage: rig/tests/sev-guest/folder.sh FOLDER BZIMAGE"
 folder=$1 kernel=$2
 need qemu-system-x86 ovmf cpio
 "$rig/fetch.sh" busybox
@@ -26,6 +26,6 @@ trap 'rm -rf "$root"' EXIT
 mkdir -p "$root/bin" "$root/proc"
 cp "$cache/busybox/bin/busybox" "$root/bin/"
 ln -s busybox "$root/bin/sh"
-cp "$rig/guest/sev-guest-init" "$root/init"
+cp "$rig/tests/sev-guest/sev-guest-init" "$root/init"
 (cd "$root" && find . | cpio --quiet -o -H newc -R 0:0) >"$folder/qemu/initrd"
 cp "$kernel" "$folder/qemu/bzImage"

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Tortures the controller in the test machine, on one debug kernel after the other: user space (see
-# guest/torture.c) and, in between, the KUnit tests that run many threads.
+# torture.c) and, in between, the KUnit tests that run many threads.
 #
-#   torture.sh BASE MINUTES
+#   rig/tests/torture/run.sh BASE MINUTES
 #
 # MINUTES on each kernel. SEED from the environment begins the random choices.
 
-. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/../../kernel/tree.sh"
 
-[ $# = 2 ] || die "usage: torture.sh BASE MINUTES"
+[ $# = 2 ] || die "usage: rig/tests/torture/run.sh BASE MINUTES"
 base=$1 minutes=$2 seed=${SEED:-1}
 check_base "$base"
 [[ $minutes =~ ^[1-9][0-9]{0,3}$ ]] || die "MINUTES=$minutes: not a number from 1 to 9999"
@@ -17,25 +17,25 @@ check_base "$base"
 out=$build/$base
 configs=(debug kcsan)
 
-"$rig/qemu/build.sh"
+"$rig/machine/qemu/build.sh"
 for config in "${configs[@]}"; do
-	"$rig/kernel.sh" "$base" ours "$config"
+	"$rig/kernel/build.sh" "$base" ours "$config"
 done
-"$rig/initrd.sh" "$out/initrd.cpio"
+"$rig/machine/initrd.sh" "$out/initrd.cpio" "$rig/tests/guest" "$rig/tests/torture"
 
 for config in "${configs[@]}"; do
 	dir=$out/ours-$config/torture
 	echo "torture the $config kernel for $minutes minutes ... (logs: build/$base/ours-$config/torture)"
-	"$rig/machine.sh" --run "torture-run $((60 * minutes)) $seed" --name torture \
+	"$rig/machine/boot.sh" --run "torture-run $((60 * minutes)) $seed" --name torture \
 		--limit $((2 * 60 * minutes + 1200)) \
 		--append "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000" \
 		"$out/ours-$config" "$out/initrd.cpio" || die "not clean; see $dir"
-	"$rig/splats.sh" "$dir/kernel.log"
+	"$rig/tests/splats.sh" "$dir/kernel.log"
 	[ "$config" != debug ] || ! tail -n 1 "$dir/console.log" | grep -q ', 0 allocations failed' ||
 		die "the debug kernel has made no allocation fail; see $dir"
 	# What KUnit said before the first process, without what it was made to say afterwards.
 	sed '/ Run \/init as init process/q' "$dir/kernel.log" >"$dir/kunit.log"
-	"$rig/verdict.sh" "$base" "$dir/kunit.log" "$dir/kunit.log"
+	"$rig/tests/verdict.sh" "$base" "$dir/kunit.log" "$dir/kunit.log"
 	races=$(grep -c 'BUG: KCSAN: ' "$dir/kernel.log" || true)
 	[ "$races" = 0 ] || echo "$races reports of data races in the rest of the kernel, without a function of ours"
 done
