@@ -72,11 +72,14 @@ machine: ## a Debian system with podman, runc, QEMU and more in the test machine
 clients: ## the programs that operators use, in that system: a table of what works (STOCK=1)
 	@rig/tests/clients/run.sh $(BASE) $(flavor)
 
-shell: ## a prompt in the test machine (STOCK=1, CONFIG=debug)
+# The shell in the machine expands RUN, make does not.
+shell: override export RUN := $(value RUN)
+shell: ## a prompt in the test machine, or one command there: RUN='sev-vm 3' (STOCK=1, CONFIG=debug)
 	@rig/kernel/build.sh $(BASE) $(flavor) $(CONFIG)
 	@rig/machine/qemu/build.sh
 	@rig/machine/initrd.sh $(initrd) rig/tests/guest
-	@rig/machine/boot.sh --shell build/$(BASE)/$(flavor)-$(CONFIG) $(initrd)
+	@if [ -n "$$RUN" ]; then set -- --command "$$RUN"; else set -- --shell; fi; \
+		rig/machine/boot.sh "$$@" build/$(BASE)/$(flavor)-$(CONFIG) $(initrd)
 
 boot: ## boot INITRD=file.cpio instead of ours, console on stdout, until it powers off (STOCK=1, CONFIG=debug)
 	@[ -n "$(INITRD)" ] || { echo 'error: say what to boot: make boot INITRD=file.cpio' >&2; exit 1; }

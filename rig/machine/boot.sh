@@ -5,8 +5,10 @@
 #   rig/machine/boot.sh [options] KERNEL_FOLDER INITRD
 #
 #   KERNEL_FOLDER     with bzImage and modules.cpio, as kernel/build.sh leaves it
-#   --run "SCRIPT..." INITRD is ours: run /rig/SCRIPT in it. Its output is ours, the kernel's log goes
-#                     to a file; exit as it exits. Without this, the console is on standard output.
+#   --run "SCRIPT..." INITRD is one of initrd.sh: run /rig/SCRIPT in it. What SCRIPT prints goes to standard
+#                     output, the kernel's log to a file; the exit status is SCRIPT's. Without this, the
+#                     console is on standard output.
+#   --command COMMAND the same for a shell command line
 #   --shell           the same with a prompt on this terminal
 #   --limit SECONDS   how long until it must have powered off (default 600)
 #   --name NAME       names the logs (default: SCRIPT, or "boot")
@@ -19,10 +21,11 @@
 
 . "$(dirname "$0")/../lib.sh"
 
-limit=600 script='' name=boot shell='' psp=amd-psp cpu_more='' append='' disk='' keep=''
+limit=600 script='' command='' name=boot shell='' psp=amd-psp cpu_more='' append='' disk='' keep=''
 while [ $# -gt 2 ]; do
 	case $1 in
 	--run) script=$2 name=${2%% *}; shift 2 ;;
+	--command) command=$2 script=command name=command; shift 2 ;;
 	--limit) limit=$2; shift 2 ;;
 	--name) name=$2; shift 2 ;;
 	--shell) shell=y; shift ;;
@@ -63,9 +66,11 @@ if [ -n "$disk" ]; then
 	export TMPDIR=$dir
 else
 	# The modules go where INITRD has its /lib, be it a link; where it has none, into ours.
-	mkdir "$dir/lib"
-	(cd "$dir" && echo lib | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd"
-	rmdir "$dir/lib"
+	mkdir "$dir"/{lib,rig}
+	printf '#!/bin/sh\n%s\n' "$command" >"$dir/rig/command"
+	chmod +x "$dir/rig/command"
+	(cd "$dir" && printf '%s\n' lib rig rig/command | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd"
+	rm -r "$dir"/{lib,rig}
 	cat "$initrd" >>"$dir/initrd"
 	truncate -s %4 "$dir/initrd"
 	cat "$kernel/modules.cpio" >>"$dir/initrd"
