@@ -43,7 +43,7 @@ coverage: ## how much of misc.c the KUnit tests reach
 mutants: ## small mistakes in the controller: which test notices each (ONLY=part of a name)
 	@rig/test-quality/mutants.sh $(BASE) "$(ONLY)"
 
-series: ## the patches for git am, with a cover letter, in build/series
+series: ## the patches for git am, three series with cover letters, in build/series
 	@rig/series/write.sh $(BASE)
 
 series-check: ## git am them to a pristine base; every configuration builds after each one

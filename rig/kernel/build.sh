@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds a kernel of one base.
 #
-#   rig/kernel/build.sh BASE ours|stock CONFIG
+#   rig/kernel/build.sh BASE ours|stock|fixed CONFIG
 #
 # The sources and objects are in the cache, so that a fresh clone starts warm; clones take turns
 # there. What this clone got of them is in build/BASE/FLAVOR-CONFIG: bzImage and modules.cpio.
 
 . "$(dirname "$0")/tree.sh"
 
-[ $# = 3 ] || die "usage: rig/kernel/build.sh BASE ours|stock CONFIG"
+[ $# = 3 ] || die "usage: rig/kernel/build.sh BASE ours|stock|fixed CONFIG"
 base=$1 flavor=$2 config=$3
 out=$build/$base/$flavor-$config
 

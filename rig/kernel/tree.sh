@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# The two source trees of a base in the cache: stock, and ours with this clone's files laid over it.
+# The source trees of a base in the cache: stock, stock with the fixes in series/fixes ("fixed"), and ours, with
+# this clone's files laid over it.
 # The base "ksrc" is the user's own tree, which KSRC from the environment names; the cache has a copy.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -107,9 +108,54 @@ overlay_files() {
 	done
 }
 
+# since VERSION: the bases that are not newer, as a regular expression.
+since() {
+	local b
+	for b in $bases; do
+		if printf '%s\n' "$b" "$1" | sort -C -V; then echo "$b"; fi
+	done | paste -s -d '|'
+}
+
+# fixes SERIES: the fixes in series/fixes/SERIES that this base needs, in their order.
+fixes() {
+	local fix folder=$top/series/fixes/$1 since
+	since=$(since "$(base_version)")
+	grep -v '^#' "$folder/order" | while read -r fix; do
+		[ -f "$folder/$fix" ] || die "series/fixes/$1/order: there is no $fix"
+		if ! grep -q '^B:' "$folder/$fix" || grep -qE "^B:.*\<($since)\>" "$folder/$fix"; then
+			echo "$folder/$fix"
+		fi
+	done
+}
+
+# fix_diff FIX: its diff. A fix may have another one for bases from some base on, after a line "--- BASE".
+fix_diff() {
+	local since
+	since=$(since "$(base_version)")
+	awk -v since="^--- ($since)\$" '
+		/^---$/ || /^--- [0-9.]+$/ { wanted = /^---$/ || $0 ~ since; if (wanted) diff = ""; next }
+		wanted { diff = diff $0 "\n" }
+		END { printf "%s", diff }' "$1"
+}
+
+# fixed_files DIR: the files of the base that the fixes change, with all fixes.
+fixed_files() {
+	local dir=$1 series fix f
+	rm -rf "$dir"
+	for series in kvm cgroup; do
+		fixes "$series" | while read -r fix; do
+			fix_diff "$fix" | sed -n 's,^--- a/,,p' | while read -r f; do
+				[ -f "$dir/$f" ] || install -D -m 644 "$home/source/$f" "$dir/$f"
+			done
+			fix_diff "$fix" | patch --quiet --forward --fuzz=0 --no-backup-if-mismatch -d "$dir" -p1 >"$build/log/fixes.log" 2>&1 ||
+				die "${fix#"$top"/} does not apply: $(grep -m 1 -E 'FAILED|malformed|previously' "$build/log/fixes.log")"
+		done
+	done
+}
+
 # tree_prepare BASE FLAVOR: sets $tree, up to date and locked until this process ends.
 tree_prepare() {
-	local base=$1 flavor=$2 list=/dev/null f
+	local base=$1 flavor=$2 list=/dev/null overlay f
 	check_base "$base"
 	fetch_base "$base"
 	tree=$home/$flavor
@@ -119,19 +165,24 @@ tree_prepare() {
 		cp -al "$home/source" "$tree.tmp"
 		mv "$tree.tmp" "$tree"
 	fi
-	if [ "$flavor" = ours ]; then
-		list=$home/overlay.list
+	case $flavor in
+	stock) overlay='' ;;
+	ours) overlay=$home/overlay ;;
+	*) overlay=$home/overlay-$flavor ;;
+	esac
+	if [ -n "$overlay" ]; then
+		list=$overlay.list
 		touch "$list"
 	fi
 	[ "$base" != ksrc ] ||
 		rsync -a --delete --exclude='/obj-*' --exclude-from=<(sed 's/^\.//' "$list") \
 			"$home/source/" "$tree/" >/dev/null
-	[ "$flavor" = ours ] || return 0
+	[ -n "$overlay" ] || return 0
 
 	mkdir -p "$build/log"
-	overlay_files "$home/overlay"
+	if [ "$flavor" = ours ]; then overlay_files "$overlay"; else fixed_files "$overlay"; fi
 	# Copies, never writes through the hard links that the tree shares with the pristine source.
-	(cd "$home/overlay" && find . -type f | sort) >"$list.new"
+	(cd "$overlay" && find . -type f | sort) >"$list.new"
 	comm -23 "$list" "$list.new" | while read -r f; do
 		rm -f "$tree/$f"
 		[ ! -f "$home/source/$f" ] || cp "$home/source/$f" "$tree/$f"
@@ -139,7 +190,7 @@ tree_prepare() {
 	# Whatever happens from here on, the list has all that may be in the tree.
 	sort -u "$list" "$list.new" >"$list.tmp"
 	mv "$list.tmp" "$list"
-	rsync -rc --no-times "$home/overlay/" "$tree/"
+	rsync -rc --no-times "$overlay/" "$tree/"
 	mv "$list.new" "$list"
 }
 

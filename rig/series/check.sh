@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Takes the series as a maintainer does: git am on a pristine base, and after each patch that touches
+# Takes the three series as a maintainer does: git am on a pristine base, and after each patch that touches
 # more than pages and selftests a build of whatever it could break.
 #
 #   rig/series/check.sh BASE
@@ -138,12 +138,17 @@ kunit() {
 
 [ -d "$tree" ] || step "make a git repository of $base (once)" "series-init-$base" init
 step "return to the pristine $base" "series-start-$base" start
-patches=("$build/series/$base"/*.patch)
+patches=()
+for series in fixes-kvm fixes-cgroup controller; do
+	for p in "$build/series/$base/$series"/*.patch; do
+		[[ $p = */0000-* ]] || patches+=("$p")
+	done
+done
 n=0
-for p in "${patches[@]:1}"; do
+for p in "${patches[@]}"; do
 	n=$((n + 1))
 	subject=$(git mailinfo /dev/null /dev/null <"$p" | sed -n 's/^Subject: //p')
-	step "patch $n of $((${#patches[@]} - 1)): $subject" "series-check-$base-$n" take
+	step "patch $n of ${#patches[@]}: $subject" "series-check-$base-$n" take
 done
 
 variants=(uml)

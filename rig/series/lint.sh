@@ -41,19 +41,19 @@ in_overlay() {
 }
 
 # FILE_PATH_CHANGES asks with every new file whether MAINTAINERS knows it: get_maintainer.pl answers below.
-# ALLOC_WITH_SIZEOF wants kzalloc_obj(), which 6.12 does not have.
+# UNKNOWN_COMMIT_ID wants the kernel's history for Fixes:. ALLOC_WITH_SIZEOF wants kzalloc_obj(), which 6.12 does not have.
 patches() {
 	cd "$tree"
-	scripts/checkpatch.pl --strict --quiet --no-summary --ignore FILE_PATH_CHANGES,ALLOC_WITH_SIZEOF \
-		"$build/series/$base"/*.patch
+	scripts/checkpatch.pl --strict --quiet --no-summary --no-signoff --ignore FILE_PATH_CHANGES,ALLOC_WITH_SIZEOF,UNKNOWN_COMMIT_ID \
+		"$build/series/$base"/*/*.patch
 }
 
 # A patch is to be read: 700 lines are what it may add, tests apart.
 size() {
 	local p
-	for p in "$build/series/$base"/*.patch; do
+	for p in "$build/series/$base"/*/*.patch; do
 		[[ $p != */0000-* ]] || continue
-		git apply --numstat "$p" | awk -v p="${p##*/}" '!/\/(tests|selftests|test_[^\/]*)(\/|$)/ { n += $1 }
+		git apply --numstat "$p" | awk -v p="${p#"$build/series/$base/"}" '!/\/(tests|selftests|test_[^\/]*)(\/|$)/ { n += $1 }
 			END { if (n > 700) print p ": adds " n " lines" }'
 	done
 }

@@ -1,13 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Writes the patches that lead from a base to this clone's tree, and their cover letter.
+# Writes the three series that lead from a base to this clone's tree, each with its cover letter:
 #
-#   rig/series/write.sh BASE      build/series/BASE/000N-*.patch
+#   rig/series/write.sh BASE      build/series/BASE/{fixes-kvm,fixes-cgroup,controller}/000N-*.patch
 #
-# series/NN-NAME is the Nth patch: its paths, as F: lines, then its message. Each path of ours belongs
-# to one patch. Where a later patch has to have a part of it, that part stands after a line "---" in the
-# later patch's file, as a diff that is taken off first and put on again there. A line that holds from a
-# base on begins with its name: "7.3: TDX ...". series/cover is the cover letter.
+# The fixes (series/fixes/kvm, series/fixes/cgroup) apply to the base, the controller (series/controller) on top of
+# both. In each folder "order" lists the patches and "cover" is the cover letter. A line of a message that applies
+# from a base on begins with the name of the base: "7.3: TDX ...".
+#
+# The file of a fix has its message and, after a line "---", its diff; after a line "--- 7.3" the diff for bases from
+# 7.3 on. "B: 7.3" says that older bases do not need it.
+#
+# The file of a patch of the controller has its paths, as F: lines, then its message. Each path in this repository
+# belongs to one patch. Where a later patch brings a part of such a file, the part stands after a line "---" in the
+# later patch's file, as a diff that is taken off first and put on again there.
+#
+# Patches are signed off only if GIT_AUTHOR_NAME and GIT_AUTHOR_EMAIL in the environment say by whom.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
@@ -21,27 +29,29 @@ need git patch rsync
 fetch_base "$base"
 
 # Nobody's own settings, but who it is from; and what is the same gives the same patches.
+signoff=()
+[ -z "${GIT_AUTHOR_NAME-}" ] || [ -z "${GIT_AUTHOR_EMAIL-}" ] || signoff=(--signoff)
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: no commit of git's says who signs the series"
+author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: no commit of git's says who the series is from"
 { read -r name && read -r email && read -r GIT_AUTHOR_DATE; } <<<"$author"
 : "${GIT_AUTHOR_NAME:=$name}" "${GIT_AUTHOR_EMAIL:=$email}"
 export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 
-patches=("$top"/series/[0-9][0-9]-*)
+readarray -t patches < <(grep -v '^#' "$top/series/controller/order" | sed "s,^,$top/series/controller/,")
+unlisted=$(cd "$top/series/controller" && printf '%s\n' * | { grep -vxF -e order -e cover -f order || true; } | xargs)
+[ -z "$unlisted" ] || die "series/controller/order does not list $unlisted"
 
 version=$(base_version)
-since=$(for b in $bases; do
-	if printf '%s\n' "$b" "$version" | sort -C -V; then echo "$b"; fi
-done | paste -s -d '|')
+since=$(since "$version")
 
-# What FILE says for this base.
+# FILE without the lines that are for other bases.
 lines() {
 	sed -E "s/^($since): //; /^[0-9.]+: /d" "$1"
 }
 
 message() {
-	lines "$1" | sed '1,/^$/d; /^---$/,$d'
+	lines "$1" | sed -E '1,/^$/d; /^---( [0-9.]+)?$/,$d'
 }
 
 # The part of earlier patches' paths.
@@ -74,7 +84,7 @@ twice=$(awk '{ n[$1]++; who[$1] = who[$1] " " $2 } END { for (f in n) if (n[f] >
 	paste -s -d ,)
 [ -z "$twice" ] || die "each path belongs to one patch of the series: $twice"
 nobodys=$(cut -d ' ' -f 1 "$work/owners" | comm -13 - "$work/list" | xargs)
-[ -z "$nobodys" ] || die "each path belongs to a patch of the series: no file in series/ names $nobodys"
+[ -z "$nobodys" ] || die "each path belongs to a patch of the series: no file in series/controller names $nobodys"
 
 # put -R|-N FILE: takes a patch's part off, or puts it on.
 put() {
@@ -90,12 +100,29 @@ in_repo() {
 }
 in_repo init --quiet --initial-branch=series
 in_repo config core.abbrev 12
-while read -r f; do
+{
+	for series in kvm cgroup; do
+		fixes "$series"
+	done | while read -r fix; do
+		fix_diff "$fix" | sed -n 's,^--- a/,,p'
+	done
+	cat "$work/list"
+} | sort -u | while read -r f; do
 	[ ! -f "$home/source/$f" ] || echo "$f"
-done <"$work/list" | (cd "$home/source" && xargs cp --parents --target-directory="$work/repo")
+done | (cd "$home/source" && xargs cp --parents --target-directory="$work/repo")
 in_repo add --all
 in_repo commit --quiet --message="Linux $version"
 in_repo tag base
+
+for series in kvm cgroup; do
+	for fix in $(fixes "$series"); do
+		fix_diff "$fix" | patch --quiet --no-backup-if-mismatch --fuzz=0 -d "$work/repo" -p1 >"$build/log/series.log" 2>&1 ||
+			die "${fix#"$top"/} does not apply: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
+		in_repo add --all
+		message "$fix" | in_repo commit --quiet "${signoff[@]}" --cleanup=verbatim --file=-
+	done
+	in_repo branch "fixes-$series"
+done
 
 done=$work/done
 : >"$done"
@@ -106,15 +133,23 @@ for p in "${patches[@]}"; do
 	[ -z "$early" ] || die "${p#"$top"/} has a part of $early, which belongs to a later patch"
 	(cd "$work/tree" && { paths "$p"; parts "$p"; } | xargs cp --parents --target-directory="$work/repo")
 	in_repo add --all
-	message "$p" | in_repo commit --quiet --signoff --cleanup=verbatim --file=-
+	message "$p" | in_repo commit --quiet "${signoff[@]}" --cleanup=verbatim --file=-
 done
 diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not end at this clone's tree"
 
-in_repo config branch.series.description "$(message "$top/series/cover")
-
-The series applies to Linux $version."
+in_repo branch controller
 rm -rf "$out"
-in_repo format-patch --quiet --output-directory "$out" --cover-letter --cover-from-description=subject \
-	--no-signature --zero-commit --stat=100 base
+
+# series NAME FOLDER FROM ON: the patches of branch NAME after FROM, which apply ON.
+series() {
+	in_repo config "branch.$1.description" "$(message "$top/series/$2/cover")
+
+The series applies to $4."
+	in_repo format-patch --quiet --output-directory "$out/$1" --cover-letter --cover-from-description=subject \
+		--no-signature --zero-commit --stat=100 "$3..$1"
+	echo "$(in_repo rev-list --count "$3..$1") patches and a cover letter are in ${out#"$PWD"/}/$1"
+}
+series fixes-kvm fixes/kvm base "Linux $version"
+series fixes-cgroup fixes/cgroup fixes-kvm "Linux $version"
+series controller controller fixes-cgroup "Linux $version with the fixes for KVM and cgroup"
 rm -rf "$work"
-echo "${#patches[@]} patches and a cover letter are in ${out#"$PWD"/}"

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Known defects that no ioctl of KVM reaches: KUnit tests that are built
- * against the API of stock, with -DSTOCK, and against ours.  What is done by
- * hand there, an owner's destruction, is as 7.3's TDX does it.
+ * against the API of stock, with -DSTOCK, and against ours.
  */
 #include <kunit/test.h>
 #include <linux/kthread.h>
@@ -17,7 +16,6 @@ static struct misc_cg *cg;
 /* Whoever has an amount of it, as a VM has its key. */
 struct owner {
 #ifdef STOCK
-	struct misc_cg *cg;
 	u64 amount;
 #else
 	struct misc_cg_charge charge;
@@ -54,22 +52,6 @@ static void release(struct owner *owner)
 	owner->amount = 0;
 }
 
-/* Charge and cgroup are two things, which have to be undone one by one. */
-static void owner_destroy(struct owner *owner)
-{
-	if (!owner->cg)
-		return;
-	misc_cg_uncharge(MISC_CG_RES_SEV, owner->cg, 1);
-	put_misc_cg(owner->cg);
-	owner->cg = NULL;
-}
-
-static int owner_create(struct owner *owner)
-{
-	owner->cg = get_current_misc_cg();
-	return misc_cg_try_charge(MISC_CG_RES_SEV, owner->cg, 1);
-}
-
 #else
 
 static struct misc_cg_res *res;
@@ -95,16 +77,6 @@ static int charge(struct owner *owner, u64 amount)
 static void release(struct owner *owner)
 {
 	misc_cg_charge_release(&owner->charge);
-}
-
-static void owner_destroy(struct owner *owner)
-{
-	misc_cg_charge_release(&owner->charge);
-}
-
-static int owner_create(struct owner *owner)
-{
-	return misc_cg_charge_current(&owner->charge, res, 1);
 }
 
 #endif /* !STOCK */
@@ -149,23 +121,9 @@ static void charge_that_fits_is_granted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refused, 0);
 }
 
-static void refused_owner_returns_nothing(struct kunit *test)
-{
-	struct owner all = {}, refused = {}, next = {};
-
-	KUNIT_ASSERT_EQ(test, charge(&all, CAPACITY), 0);
-	KUNIT_ASSERT_NE(test, owner_create(&refused), 0);
-	owner_destroy(&refused);
-	/* All is in use still. */
-	KUNIT_EXPECT_NE(test, charge(&next, 1), 0);
-	release(&next);
-	release(&all);
-}
-
 static struct kunit_case cases[] = {
 	KUNIT_CASE(amount_whose_sum_wraps_is_refused),
 	KUNIT_CASE_SLOW(charge_that_fits_is_granted),
-	KUNIT_CASE(refused_owner_returns_nothing),
 	{}
 };
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the tests on stock and on ours, in the same machines and configuration, and prints what those that
-# the file "list" names have come to. What no ioctl reaches is tested by the module beside it.
+# Runs the tests on stock, on stock with the fixes in series/fixes, and on ours, in the same machines and
+# configuration, and prints the results of those that the file "list" names. What no ioctl reaches is tested by the
+# module beside it, TDX by the functions of tdx.c in user space.
 #
 #   rig/tests/defects/run.sh BASE
 
@@ -26,9 +27,24 @@ in_machine() {
 		>"$out/defects-$flavor-$name.ktap"
 }
 
+# tdx FLAVOR: the functions of that tree's tdx.c that take and free a host key ID, where it charges them.
+tdx() {
+	local source=$home/$1/arch/x86/kvm/vmx/tdx.c dir=$out/defects-tdx
+	grep -qs misc_cg "$source" || return 0
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	sed -n '/^static struct misc_cg_res \*tdx_misc_cg_res/p
+		/^static int tdx_hkid_alloc/,/^}/p
+		/^static inline void tdx_hkid_free/,/^}/p
+		/^static int __tdx_td_init/,/^}/p' "$source" >"$dir/tdx_functions.h"
+	gcc -O1 -Wall -Werror -Wno-unused-function -Wno-unused-variable -I"$dir" -o "$dir/tdx" \
+		"$rig/tests/defects/tdx_refused.c"
+	"$dir/tdx" >"$out/defects-$1-tdx.ktap" || true
+}
+
 rm -f "$out"/defects-*.ktap
-mapfile -t scenarios < <(awk '/^[0-9]/ && $2 != "usual" { print $2 }' "$rig/tests/defects/list" | sort -u)
-for flavor in stock ours; do
+mapfile -t scenarios < <(awk '/^[0-9]/ && $2 !~ /^(usual|tdx)$/ { print $2 }' "$rig/tests/defects/list" | sort -u)
+for flavor in stock fixed ours; do
 	"$rig/kernel/build.sh" "$base" "$flavor" run
 	step "build the KUnit tests of known defects" "defects-$base-$flavor" tree_module "$flavor" run "$rig/tests/defects" \
 		"$out/test" CFLAGS_defects_kunit.o="$([ "$flavor" = ours ] || echo -DSTOCK)"
@@ -38,11 +54,14 @@ for flavor in stock ours; do
 	for name in "${scenarios[@]}"; do
 		! load_scenario "$name" "$base" || in_machine "$flavor" "$name" "${scenario[tests]}" "${machine_options[@]}"
 	done
+	tdx "$flavor"
 done
 
 # A defect has several tests: if one fails, it is there.
 awk -v base="$base" '
 	FILENAME ~ /\/list$/ {
+		for (i = 2; /^fixed / && i <= NF; i++)
+			fixed[$i]
 		if (!/^[0-9]/)
 			next
 		defects = $1
@@ -57,8 +76,8 @@ awk -v base="$base" '
 	}
 	/^ *(not )?ok [0-9]+ / {
 		status = /^ *not ok/ ? "FAILS" : / # SKIP/ ? "skipped" : "passes"
-		split(FILENAME, part, /-(stock|ours)-|\.ktap$/)
-		flavor = FILENAME ~ /-stock-/ ? "stock" : "ours"
+		split(FILENAME, part, /-(stock|fixed|ours)-|\.ktap$/)
+		flavor = FILENAME ~ /-stock-/ ? "stock" : FILENAME ~ /-fixed-/ ? "fixed" : "ours"
 		ran[part[2]]
 		sub(/^ *(not )?ok [0-9]+ (misc\.v[12]\.)?/, "")
 		sub(/ # .*/, "")
@@ -84,14 +103,17 @@ awk -v base="$base" '
 				bad++
 			}
 		}
-		printf "%6s  %-8s %-8s %s\n", "defect", "stock", "ours", "test"
+		printf "%6s  %-8s %-8s %-8s %s\n", "defect", "stock", "fixed", "ours", "test"
 		for (n = 1; n <= defects; n++) {
 			stock = n in applies ? result[n, "stock"] : "-"
+			with_fixes = n in applies ? result[n, "fixed"] : "-"
 			ours = n in applies ? result[n, "ours"] : "-"
 			gsub(/_/, " ", text[n])
-			printf "%6d  %-8s %-8s %s%s\n", n, stock, ours, text[n], n in applies ? "" : " (not in " base ")"
-			bad += n in applies && (ours != "passes" || stock != "FAILS")
+			printf "%6d  %-8s %-8s %-8s %s%s\n", n, stock, with_fixes, ours, text[n],
+				n in applies ? "" : " (not in " base ")"
+			bad += n in applies && (ours != "passes" || stock != "FAILS" ||
+						with_fixes != (n in fixed ? "passes" : "FAILS"))
 		}
 		exit bad > 0
 	}' "$rig/tests/defects/list" "$out"/defects-*.ktap ||
-	die "a defect is not shown on stock, or is there in ours"
+	die "a defect is not shown on stock, is there in ours, or the fixes do not fix what they should"
