@@ -15,7 +15,7 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants series series-check lint bench lock-hold guest machine clients shell boot clean
+.PHONY: help run test defects torture coverage mutants series series-update series-check lint bench lock-hold guest machine clients shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ mutants: ## small mistakes in the controller: which test notices each (ONLY=part
 
 series: ## the patches for git am, three series with cover letters, in build/series
 	@rig/series/write.sh $(BASE)
+
+series-update: ## takes an edit of misc.c and other shared files into the patches (FROM=commit before the edit)
+	@rig/series/update.sh $(BASE) $(FROM)
 
 series-check: ## git am them to a pristine base; every configuration builds after each one
 	@rig/series/check.sh $(BASE)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Writes the three series that lead from a base to this clone's tree, each with its cover letter:
 #
-#   rig/series/write.sh BASE      build/series/BASE/{fixes-kvm,fixes-cgroup,controller}/000N-*.patch
+#   rig/series/write.sh BASE      build/series/BASE/{fixes-kvm,fixes-cgroup,controller}/000N-*.patch, and
+#                                 build/series/BASE/repo, a git repository with a branch for each
 #
 # The fixes (series/fixes/kvm, series/fixes/cgroup) apply to the base, the controller (series/controller) on top of
 # both. In each folder "order" lists the patches and "cover" is the cover letter. A line of a message that applies
@@ -98,7 +99,7 @@ done
 in_repo() {
 	git -C "$work/repo" "$@"
 }
-in_repo init --quiet --initial-branch=series
+in_repo init --quiet --initial-branch=controller
 in_repo config core.abbrev 12
 {
 	for series in kvm cgroup; do
@@ -137,7 +138,6 @@ for p in "${patches[@]}"; do
 done
 diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not end at this clone's tree"
 
-in_repo branch controller
 rm -rf "$out"
 
 # series NAME FOLDER FROM ON: the patches of branch NAME after FROM, which apply ON.
@@ -152,4 +152,6 @@ The series applies to $4."
 series fixes-kvm fixes/kvm base "Linux $version"
 series fixes-cgroup fixes/cgroup fixes-kvm "Linux $version"
 series controller controller fixes-cgroup "Linux $version with the fixes for KVM and cgroup"
+mv "$work/repo" "$out/repo"
 rm -rf "$work"
+echo "as branches of a git repository they are in ${out#"$PWD"/}/repo"
