@@ -60,7 +60,7 @@ write_back() {
 		if grep -q '^---$' "$file"; then
 			readarray -t files < <(sed '1,/^---$/d' "$old/series/controller/$patch" | sed -n 's,^+++ b/,,p')
 			part=$(in_repo diff --no-color --no-prefix "${commits[n]}~" "${commits[n]}" -- "${files[@]}" |
-				sed -E '/^(diff --git|index) /d; s,^(---) ,\1 a/,; s,^(\+\+\+) ,\1 b/,')
+				sed -E '/^(diff --git|index) /d; s,^--- ,&a/,; s,^\+\+\+ ,&b/,; s,^(@@ [^@]* @@).*,\1,')
 			printf '%s\n---\n%s\n' "$(sed '/^---$/,$d' "$file")" "$part" >"$file.new"
 			mv "$file.new" "$file"
 		fi
