@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A provider of misc cgroup resources that is driven from user space
+ * A provider of misc cgroup resources that user space controls
  *
- * Registers the resources of its module parameter, for example
- * resources=widget:10,gadget:3, and creates a device, /dev/test_misc_cg.  An
- * open file of it owns one charge, as a VM owns its ASID: closing the file,
- * also because its owner was killed, releases the charge.  A write is one
- * command and fails with the error of the call that it makes:
+ * The module registers the resources in its parameter, for example
+ * resources=widget:10,gadget:3, and creates a device, /dev/test_misc_cg.  Each
+ * open file of the device owns one charge, as a VM owns its ASID: the charge is
+ * released when the file is closed, also when the process is killed.  A write
+ * is one command, and fails with the error of the call that the command makes:
  *
  *	charge NAME AMOUNT		charge the cgroup of the writer
  *	charge-opener NAME AMOUNT	charge the cgroup in which the file was
  *					opened, on behalf of its opener
  *	move				move the charge to the cgroup of the
  *					writer: from the file to a charge on
- *					the stack, transferred back to the file
+ *					the stack, then transfer it back to the
+ *					file
  *	release				release the charge
  *	register NAME CAPACITY		register a resource
  *	capacity NAME CAPACITY		change the capacity of a resource
@@ -33,7 +34,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-/* One longer than what is valid, so that it can be tried. */
+/* One more than a valid name may have: tests also try a name of this length. */
 #define NAME_LEN	32
 
 static char *resources;
@@ -46,14 +47,14 @@ struct test_res {
 	char name[NAME_LEN + 1];
 };
 
-/* Guards the list; what is on it stays registered while it is held. */
+/* Guards the list: resources in it stay registered while the mutex is held. */
 static DEFINE_MUTEX(test_res_mutex);
 static LIST_HEAD(test_res_list);
 
 struct test_file {
 	struct mutex lock;		/* Guards charge. */
 	struct misc_cg_charge charge;
-	struct misc_cg *opener;		/* the cgroup, with a reference */
+	struct misc_cg *opener;		/* cgroup at open(), referenced */
 };
 
 static struct test_res *test_res_find(const char *name)
@@ -110,7 +111,7 @@ static int test_file_move(struct test_file *f)
 	return ret;
 }
 
-/* Charge @cg, or the cgroup of the current task if that is NULL. */
+/* Charge @cg, or the cgroup of the current task if @cg is NULL. */
 static int test_file_charge(struct test_file *f, struct misc_cg *cg,
 			    const char *name, u64 amount)
 {
@@ -118,13 +119,13 @@ static int test_file_charge(struct test_file *f, struct misc_cg *cg,
 	struct misc_cg_res *res = NULL;
 	struct test_res *r;
 
-	/* The call would warn, but this is only a program's mistake. */
+	/* Charging would warn, but this is a mistake of the program only. */
 	if (memcmp(&f->charge, &empty, sizeof(empty)))
 		return -EINVAL;
 
 	/*
-	 * Charges race with each other and with what others do to the resource.
-	 * It may be unregistered by the time that it is charged, but not freed.
+	 * Another writer may unregister the resource before it is charged here.
+	 * The charge then fails; @res stays valid, as no resource is freed.
 	 */
 	scoped_guard(mutex, &test_res_mutex) {
 		r = test_res_find(name);

@@ -3,22 +3,25 @@
 
 """Show who uses the resources of the misc cgroup controller.
 
-One line for each cgroup and resource that has something to say:
+One line for each cgroup and resource with a usage, a limit, a peak or refusals:
 
-  USAGE      what is in use, in the cgroup and below
-  MAX        its own limit (misc.max)
-  EFFECTIVE  the most that it could ever hold, by all limits and the capacity;
-             of the root cgroup, the capacity
-  PEAK       the most that ever was in use
-  REFUSED    charges that its limit or one below refused (misc.events)
-  LOCAL      charges that its own limit refused (misc.events.local)
-  FAILED     charges made in this very cgroup that were refused anywhere
-             (alloc_fail in misc.events.local)
-  CGROUP     its path below the one that was asked for
+  USAGE      usage of the cgroup and its descendants together (misc.current)
+  MAX        limit of the cgroup (misc.max)
+  EFFECTIVE  the smallest of the capacity and the limits of the cgroup and all
+             its ancestors (misc.max.effective); for the root, the capacity
+  PEAK       highest usage so far (misc.peak)
+  REFUSED    charges refused by the limits of the cgroup and its descendants
+             (misc.events)
+  LOCAL      charges refused by the limit of the cgroup (misc.events.local)
+  FAILED     refused charges that were made in the cgroup itself, whichever
+             limit refused or if the capacity did (alloc_fail in
+             misc.events.local)
+  CGROUP     path of the cgroup, below the cgroup in the argument
 
-"-" is what the cgroup or the kernel does not have.  A limit of a resource that
-has no driver yet is shown with a usage of 0 and no EFFECTIVE: it holds as soon
-as the driver is loaded.  The most used come first.
+"-" stands for a value that the cgroup or the kernel does not have.  A limit of
+a resource whose driver is not loaded is shown with a USAGE of 0 and no
+EFFECTIVE: the limit holds as soon as the driver is loaded.  The lines of a
+resource are sorted by usage, the highest first.
 The table is refreshed at every interval, and at once when a charge is refused.
 """
 
@@ -37,7 +40,7 @@ EVENTS = ('misc.events', 'misc.events.local')
 
 
 def parse(text):
-    """The lines "key value" as a dictionary, in their order."""
+    """Return the lines "key value" as a dictionary, in the order of the lines."""
     values = {}
     for line in text.splitlines():
         key, value = line.split()
@@ -46,19 +49,19 @@ def parse(text):
 
 
 class Events:
-    """The event files of all cgroups, read when poll() says that they changed."""
+    """The events files of all cgroups, read again when poll() reports a change."""
 
     def __init__(self):
         self.files = {}     # path of a file: its descriptor
-        self.values = {}    # path of a file: what it said last
+        self.values = {}    # path of a file: its values when it was read last
         self.poll = select.poll()
 
     def read(self, path):
-        """What the file said last; opened, read and watched the first time."""
+        """Return the last values of a file; open, read and watch a new file."""
         if path not in self.files:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             self.files[path] = fd
-            # Before the first reading, so that no change gets lost after it.
+            # Register before the first read, so that no change after it is lost.
             self.poll.register(fd, select.POLLPRI)
             self.update(path)
         return self.values[path]
@@ -77,14 +80,14 @@ class Events:
         """Return when something has changed, or after that many seconds."""
         if not self.poll.poll(seconds * 1000):
             return
-        # Whoever is refused in a loop does not keep us busy.
+        # A tenant that is refused in a loop must not keep this program busy.
         time.sleep(0.1)
         ready = {fd for fd, _ in self.poll.poll(0)}
         for path in [p for p, fd in self.files.items() if fd in ready]:
             try:
                 self.update(path)
             except OSError:
-                # The cgroup is gone.
+                # The cgroup was removed.
                 self.forget(path)
 
     def only(self, cgroups):
@@ -94,7 +97,7 @@ class Events:
 
 
 def read(cgroup, name):
-    """A file's values; of one that the cgroup does not have, none."""
+    """Return the values of a file, or {} if the cgroup does not have the file."""
     try:
         with open(os.path.join(cgroup, name)) as f:
             return parse(f.read())
@@ -103,7 +106,7 @@ def read(cgroup, name):
 
 
 def merge(order, names):
-    """Insert names of the kernel's order into a list that has some of them."""
+    """Insert names, in the kernel's order, into a list that has some of them."""
     position = len(order)
     for name in reversed(names):
         if name in order:
@@ -115,7 +118,7 @@ def merge(order, names):
 def rows_of(cgroup, path, events):
     current = read(cgroup, 'misc.current')
     limits = read(cgroup, 'misc.max')
-    # The root has no limit but the capacity.
+    # The root cgroup has no misc.max: its limit is the capacity.
     effective = read(cgroup, 'misc.max.effective' if limits else 'misc.capacity')
     peak = read(cgroup, 'misc.peak')
     counts = []
@@ -126,8 +129,8 @@ def rows_of(cgroup, path, events):
             counts.append({})
     below, local = counts
 
-    # One that has no driver is in misc.max while a limit is set, and in
-    # misc.current while some of it is in use.
+    # A resource whose driver is not loaded is in misc.max while a limit is set,
+    # and in misc.current while its usage is not 0.
     names = list(current)
     merge(names, list(limits))
     for name in names:
@@ -144,35 +147,35 @@ def rows_of(cgroup, path, events):
         }
 
 
-def says_something(row):
+def matters(row):
     return any(row[c] not in (None, 0, 'max') for c in COLUMNS if c != 'effective')
 
 
 def scan(top, events):
     rows = []
-    order = []      # of the resources: the kernel's, which every file has
+    order = []      # of the resources: as in the kernel's files
     cgroups = set()
     for cgroup, children, files in os.walk(top):
         if 'misc.current' not in files:
-            # Nor is it in any of its children.
+            # If misc is not enabled here, it is not enabled in any descendant.
             children.clear()
             continue
         path = '' if cgroup == top else os.path.relpath(cgroup, top)
         try:
             new = list(rows_of(cgroup, '/' + path, events))
         except OSError:
-            # It was removed meanwhile.
+            # The cgroup was removed meanwhile.
             continue
         rows += new
         merge(order, [r['resource'] for r in new])
         cgroups.add(cgroup)
     events.only(cgroups)
     rows.sort(key=lambda r: (order.index(r['resource']), -r['usage'], r['cgroup']))
-    return list(filter(says_something, rows))
+    return list(filter(matters, rows))
 
 
 def printable(path):
-    """Whoever may make a cgroup is not to write on our terminal."""
+    """Keep control characters in the names of cgroups off the terminal."""
     return ''.join(c if c.isprintable() else '?' for c in path)
 
 
@@ -217,18 +220,18 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('cgroup', nargs='?', default='/sys/fs/cgroup',
-                        help='show this one and what is below (default: %(default)s)')
-    parser.add_argument('--once', action='store_true', help='show it once, and end')
+                        help='show this cgroup and its descendants (default: %(default)s)')
+    parser.add_argument('--once', action='store_true', help='show the table once, and exit')
     parser.add_argument('--json', action='store_true',
-                        help='as JSON, an object a line; null is what is "-" above')
+                        help='print JSON, one object per line, with null for "-"')
     parser.add_argument('-i', '--interval', type=seconds, default=2, metavar='SECONDS',
-                        help='refresh that often (default: %(default)s)')
+                        help='time between refreshes (default: %(default)s)')
     args = parser.parse_args()
 
-    # As of any program in a pipe.
+    # End silently when the reader of a pipe has ended, and on Ctrl-C.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Two files for each cgroup.
+    # Two files stay open for each cgroup.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -9,9 +9,10 @@
 #include <linux/tracepoint.h>
 
 /*
- * A charge was refused: by the max of the refusing cgroup, or by the host's
- * capacity, where the refusing cgroup is the root.  usage and limit are what
- * the decision was made on.
+ * A charge was refused by the max of the refusing cgroup or, if the refusing
+ * cgroup is the root, by the host's capacity.  charging is the cgroup in which
+ * the charge was made.  usage and limit are the usage and the max of the
+ * refusing cgroup at the moment of the decision.
  */
 TRACE_EVENT(misc_cg_charge_refused,
 	    TP_PROTO(const char *resource, u64 amount, struct cgroup *charging,

@@ -14,7 +14,7 @@ import tempfile
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MISC_TOP = os.path.join(HERE, '../../tools/cgroup/misc_top.py')
+MISC_TOP = os.path.join(HERE, '../../../tools/cgroup/misc_top.py')
 
 TABLE = '''\
 RESOURCE USAGE MAX EFFECTIVE PEAK REFUSED LOCAL FAILED CGROUP
