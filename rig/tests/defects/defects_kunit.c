@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Known defects that no ioctl of KVM reaches: KUnit tests that are built
- * against the API of stock, with -DSTOCK, and against ours.  What is done by
- * hand there, an owner's destruction, is as 7.3's TDX does it.
+ * KUnit tests of known defects that no ioctl of KVM reaches.  Built against
+ * our API and, with -DSTOCK, against stock's.  With stock's, owners are created
+ * and destroyed as TDX does it in 7.3.
  */
 #include <kunit/test.h>
 #include <linux/kthread.h>
@@ -14,7 +14,7 @@
 
 static struct misc_cg *cg;
 
-/* Whoever has an amount of it, as a VM has its key. */
+/* Owner of an amount of the resource, as a VM owns its ASID. */
 struct owner {
 #ifdef STOCK
 	struct misc_cg *cg;
@@ -54,7 +54,7 @@ static void release(struct owner *owner)
 	owner->amount = 0;
 }
 
-/* Charge and cgroup are two things, which have to be undone one by one. */
+/* The charge and the reference to the cgroup are undone separately. */
 static void owner_destroy(struct owner *owner)
 {
 	if (!owner->cg)
@@ -119,7 +119,7 @@ static void amount_whose_sum_wraps_is_refused(struct kunit *test)
 	release(&one);
 }
 
-/* Asks for more than there will ever be, again and again. */
+/* Repeats a charge that exceeds the capacity. */
 static int charge_too_much(void *data)
 {
 	struct owner owner = {};
@@ -156,7 +156,7 @@ static void refused_owner_returns_nothing(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, charge(&all, CAPACITY), 0);
 	KUNIT_ASSERT_NE(test, owner_create(&refused), 0);
 	owner_destroy(&refused);
-	/* All is in use still. */
+	/* The whole capacity is still in use. */
 	KUNIT_EXPECT_NE(test, charge(&next, 1), 0);
 	release(&next);
 	release(&all);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the tests on stock and on ours, in the same machines and configuration, and prints what those that
-# the file "list" names have come to. What no ioctl reaches is tested by the module beside it.
+# Runs the selftests and the module defects_kunit on stock and on ours, in the same machines and configuration, and
+# prints a table with the results of the tests in the file "list". The module tests defects that no ioctl reaches.
 #
 #   rig/tests/defects/run.sh BASE
 
@@ -18,7 +18,7 @@ rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
 
-# in_machine FLAVOR NAME TESTS [OPTION...]
+# in_machine FLAVOR NAME TESTS [OPTION...]: runs the tests; NAME is the scenario, or "usual".
 in_machine() {
 	local flavor=$1 name=$2 tests=$3
 	shift 3
@@ -40,7 +40,7 @@ for flavor in stock ours; do
 	done
 done
 
-# A defect has several tests: if one fails, it is there.
+# A defect may have several tests: one failure means that the defect is present.
 awk -v base="$base" '
 	FILENAME ~ /\/list$/ {
 		if (!/^[0-9]/)
@@ -94,4 +94,4 @@ awk -v base="$base" '
 		}
 		exit bad > 0
 	}' "$rig/tests/defects/list" "$out"/defects-*.ktap ||
-	die "a defect is not shown on stock, or is there in ours"
+	die "each defect must be present in stock and absent in ours"
