@@ -3,7 +3,7 @@
 """Create an SEV VM and hold it in a way that "ls -l /proc/PID/fd" does not show.
 
     hold.py mapping     a mapped vCPU; its descriptors are closed
-    hold.py memory      a guest_memfd; all others are closed
+    hold.py memory      a guest_memfd; all other descriptors are closed
     hold.py ring        a descriptor registered with io_uring, and closed
     hold.py socket      a descriptor sent over a unix socket, closed, not received
     hold.py thread      a descriptor, in a process whose main thread has ended
