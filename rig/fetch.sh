@@ -6,8 +6,8 @@
 #   rig/fetch.sh linux ksrc      $cache/ksrc/HASH/source: a copy of the user's tree, KSRC
 #   rig/fetch.sh qemu            $cache/qemu/source: QEMU with Debian's patches
 #   rig/fetch.sh sparse          $cache/sparse/source: from sid, as older versions cannot parse newer kernels
-#   rig/fetch.sh busybox         $cache/busybox/bin/busybox: static. It is only unpacked, as installing it could
-#                                remove another busybox
+#   rig/fetch.sh busybox         $cache/busybox/bin/busybox: static. The package is only unpacked, as its installation
+#                                could remove another busybox package
 #
 # Directories are built under a temporary name and renamed when complete; only the copy of KSRC is updated in place.
 
@@ -89,8 +89,8 @@ built() {
 }
 
 # Copies the files of the user's tree, committed or not, without build output: kbuild refuses a separate folder of
-# objects if the tree itself was built. Most output is excluded by its name, a folder of objects by its link "source".
-# "make mrproper" removes the rest from the copy; $products lists these files, which later copies exclude.
+# objects if the tree itself was built. Most output is excluded by name; folders of objects are found by their link
+# "source". "make mrproper" removes the rest from the copy; $products lists these files, which later copies exclude.
 copy_user_tree() {
 	local from products=$home/products
 	from=$(cat "$home/path")

@@ -25,13 +25,14 @@ as_root() {
 	shift 2
 	if [ "$(id -u)" != 0 ]; then
 		sudo=sudo
-		# Enter a password now: a step runs in the background.
+		# The user enters a password here, as the step runs in the background.
 		sudo -v || die "need root or sudo to $what"
 	fi
 	step "$what" "$log" $sudo "$@"
 }
 
-# Without Error-Mode=any, apt-get update only warns about a repository that does not answer: it may be an unrelated one.
+# Reads Debian's package lists. Without Error-Mode=any, apt-get update only warns if a repository does not answer, which
+# may be an unrelated one.
 update_lists() {
 	as_root "read Debian's package lists" apt-update apt-get update
 }
@@ -63,8 +64,8 @@ need() {
 	release apt-install
 }
 
-# exclusive NAME, release NAME: take and drop a lock, which no other run can hold meanwhile. It ends at the latest
-# with this process and the steps that it started.
+# exclusive NAME, release NAME: take and drop the lock NAME, which only one run can hold. A lock ends at the latest with
+# this process and its steps.
 declare -A lock_fd
 exclusive() {
 	local fd
@@ -143,7 +144,7 @@ step() {
 	die "$what: failed (exit status $rc), see $log"
 }
 
-# Whether this host can run 32-bit programs, as 32-bit UML is one.
+# Whether this host can run 32-bit programs, for example 32-bit UML.
 runs_i386() {
 	need libc6-i386
 	/lib/ld-linux.so.2 --version >/dev/null 2>&1 && return

@@ -29,7 +29,7 @@ obj=$tree/obj-$config
 [ ! -e "$obj/building" ] || rm -rf "$obj"
 mkdir -p "$obj" "$out"
 
-# Replaces .config only if the new configuration differs: otherwise kbuild would check everything again.
+# Configures the kernel. A new .config makes kbuild check everything again, so it is replaced only if it differs.
 configure() {
 	local missing
 	cat "${fragments[@]}" >"$obj/fragments"
@@ -43,8 +43,8 @@ configure() {
 	cmp -s "$obj/.config.new" "$obj/.config" || cp "$obj/.config.new" "$obj/.config"
 }
 
-# The file "building" marks a build that was killed, after which all objects are removed: one may be incomplete,
-# which make cannot detect.
+# Builds the kernel. The file "building" exists meanwhile: if it is left from a build that was killed, all objects are
+# removed, because one may be incomplete, which make cannot detect.
 compile() {
 	local rc=0
 	touch "$obj/building"

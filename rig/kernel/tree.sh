@@ -51,7 +51,7 @@ uml_has_smp() {
 	grep -q 'config UML_SUBARCH_SUPPORTS_SMP' "$home/source/arch/um/Kconfig"
 }
 
-# The objects that kbuild makes of the files on standard input. misc.c includes misc_kunit*.c.
+# The objects that kbuild makes of the files on standard input; misc_kunit*.c are included by misc.c.
 compiled_objects() {
 	sed -nE '/^tools\/|\/misc_kunit[^/]*$/d; s/\.c$/.o/p'
 }

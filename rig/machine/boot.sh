@@ -72,6 +72,7 @@ else
 	printf '#!/bin/sh\n%s\n' "$command" >"$dir/rig/command"
 	chmod +x "$dir/rig/command"
 	(cd "$dir" && printf '%s\n' lib rig rig/command | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd"
+	# shellcheck disable=SC2115 # $dir is never empty
 	rm -r "$dir"/{lib,rig}
 	cat "$initrd" >>"$dir/initrd"
 	truncate -s %4 "$dir/initrd"

@@ -82,9 +82,9 @@ semantic_patches() {
 		not_before_us "$home/overlay"
 }
 
-# not_before_us FOLDER: filters warnings about files in FOLDER. A warning with a quoted name passes if the pristine file
-# lacks the name (most warnings of htmldocs name pages in folders that are not built), any other if it is about a line
-# of ours.
+# not_before_us FOLDER: drops warnings that the pristine files in FOLDER cause, too. A warning with a quoted name is
+# kept if the pristine file lacks that name (most warnings of htmldocs name pages in folders that are not built), any
+# other warning if it is about a line of ours.
 not_before_us() {
 	local warning file line name
 	while IFS= read -r warning; do

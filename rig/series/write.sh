@@ -20,7 +20,8 @@ work=$build/series/work-$base
 need git patch rsync
 fetch_base "$base"
 
-# Ignore git's settings, and take name and dates from the last commit: the same tree gives the same patches.
+# Ignore git's settings. The author, unless set in the environment, and the date are those of the last commit, so that
+# the same tree gives the same patches.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: no git commit, whose author signs the series"
 { read -r name && read -r email && read -r GIT_AUTHOR_DATE; } <<<"$author"

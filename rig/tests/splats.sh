@@ -5,7 +5,7 @@
 #   rig/tests/splats.sh LOGFILE
 #
 # Prints each splat and exits 1, or prints nothing and exits 0. A test announces a warning that it causes on purpose by
-# a line that ends in "expect WARNING: WHERE": the next WARNING must then be from WHERE, a function or a source file.
+# a line that ends in "expect WARNING: WHERE": then a WARNING from WHERE, a function or a source file, must follow.
 # After "allow WARNING: WHERE" that WARNING may be missing.
 #
 # A data race is a splat if one of its stacks has a function of ours or of our tests, unless that function was only

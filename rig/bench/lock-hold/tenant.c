@@ -121,8 +121,8 @@ static void set_max_to_usage(struct branch *b)
 }
 
 /*
- * Then each charge of the deepest level exceeds the peak of the top, but of no
- * level below: the first walk finds this at its end.
+ * Makes each later charge of the deepest level exceed the peak of the top, but
+ * of no level below: the first walk finds this at its end.
  */
 static void reach_peak(struct branch *b, int slot)
 {

@@ -22,7 +22,7 @@
 
 #define TEST	"lib/test_misc_cg.ko"
 
-/* No operation makes as many: more are an endless loop. */
+/* More than any operation makes: ends an endless loop. */
 #define MAX_ALLOCATIONS	5000
 
 /* The first error of the current test */

@@ -11,10 +11,10 @@
  * worker checks the results of its calls; readers check invariants of the
  * files.  The conductor starts the workers.
  *
- * Every REST_EVERY seconds all workers release what they hold.  Then all usage
- * must be 0; the modules are unloaded and loaded again, and the limits must
- * remain, also those that are set while the modules are unloaded.  The refusals
- * in the kernel's log are checked, too.
+ * Every REST_EVERY seconds the workers release all charges and rest.  Then all
+ * usage must be 0; the modules are unloaded and loaded again, and the limits
+ * must remain, also those that are set while the modules are unloaded.  The
+ * refusals in the kernel's log are checked, too.
  *
  * The first error ends the test.
  */
@@ -356,7 +356,7 @@ static void charge(int i, int r)
 		if (fds[i].held)
 			fail("%s: a file that holds a charge was charged again", text);
 		if (huge)
-			fail("%s: granted, its capacity was never above 700", text);
+			fail("%s: granted, but the capacity was never above 700", text);
 		fds[i].held = true;
 		count(GRANTED);
 		break;
@@ -1072,7 +1072,7 @@ static void reader(void)
 	int i, f;
 
 	check_moves(nr_movers);
-	/* The switcher removes the files of this cgroup. */
+	/* The switcher removes the files of this cgroup at times. */
 	if (!strcmp(c->name, "switch/a"))
 		return;
 
@@ -1109,7 +1109,7 @@ static void kunit(void)
 }
 
 /*
- * The crowd
+ * The kinds of workers, with their numbers
  */
 
 static const struct crowd {
@@ -1268,7 +1268,7 @@ static void check_refusal(const char *line)
 	sscanf(line, "%*[a-z_]: charge of %llu in %511s refused by %n", &amount,
 	       charged, &n);
 	if (!n)
-		fail("the log has: %s", line);
+		fail("the log has a malformed refusal: %s", line);
 	cut = path_is_cut(charged, line);
 	rest = line + n;
 	if (!strncmp(rest, "the max of ", 11)) {
@@ -1282,7 +1282,7 @@ static void check_refusal(const char *line)
 		rest += 19;
 	}
 	if (sscanf(rest, ": %llu of %llu in use\n%n", &usage, &max, &end) != 2 || !end)
-		fail("the log has: %s", line);
+		fail("the log has a malformed refusal: %s", line);
 	if (usage <= max && amount <= max - usage)
 		fail("the log has the refusal of a charge that fits: %s", line);
 	count(LOGGED);
@@ -1387,7 +1387,7 @@ static void rest_all(void)
 	read_limits(numbers, true);
 	unload_modules();
 	read_limits(after, true);
-	compare_limits(numbers, after, "then");
+	compare_limits(numbers, after, "afterwards");
 	write_limits();
 	load_modules();
 	read_limits(after, false);
