@@ -23,7 +23,7 @@ fetch_base "$base"
 # Ignore git's settings. The author, unless set in the environment, and the date are those of the last commit, so that
 # the same tree gives the same patches.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: no git commit, whose author signs the series"
+author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: there is no git commit; the series is signed by the author of the last one"
 { read -r name && read -r email && read -r GIT_AUTHOR_DATE; } <<<"$author"
 : "${GIT_AUTHOR_NAME:=$name}" "${GIT_AUTHOR_EMAIL:=$email}"
 export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
