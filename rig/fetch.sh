@@ -1,24 +1,25 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Fetches sources from Debian and unpacks them into the cache.
+# Downloads sources from Debian and unpacks them into the cache.
 #
-#   rig/fetch.sh linux BASE      $cache/BASE/source, the pristine kernel tree; for the base "ksrc" a copy of
-#                                the user's own
-#   rig/fetch.sh qemu            $cache/qemu/source, QEMU as Debian patched it
-#   rig/fetch.sh sparse          $cache/sparse/source, the newest: older ones do not read the newer kernels
-#   rig/fetch.sh busybox         $cache/busybox/bin/busybox, static; installing it could remove another
+#   rig/fetch.sh linux BASE      $cache/BASE/source: the pristine kernel tree
+#   rig/fetch.sh linux ksrc      $cache/ksrc/HASH/source: a copy of the user's tree, KSRC
+#   rig/fetch.sh qemu            $cache/qemu/source: QEMU with Debian's patches
+#   rig/fetch.sh sparse          $cache/sparse/source: from sid, as older versions cannot parse newer kernels
+#   rig/fetch.sh busybox         $cache/busybox/bin/busybox: static. The package is only unpacked, as its installation
+#                                could remove another busybox package
 #
-# What is in place under its final name is whole: everything is made beside it and renamed.
+# Directories are built under a temporary name and renamed when complete; only the copy of KSRC is updated in place.
 
 . "$(dirname "$0")/kernel/tree.sh"
 
-# apt_suite SUITE apt-get|apt-cache ARGS...: with a configuration of its own for that suite, so that a
-# suite that this machine has no entry for changes nothing in /etc.
+# apt_suite SUITE apt-get|apt-cache ARGS...: runs apt for SUITE, with sources and package lists in the cache: nothing
+# in /etc has to change for a suite that this host does not use.
 apt_suite() {
 	local dir=$cache/apt/$1 suite=$1 command=$2 uri
 	shift 2
 	uri=$(mirror)
-	[ -n "$uri" ] || die "apt knows no Debian mirror: 'apt-get indextargets' lists no archive labelled Debian"
+	[ -n "$uri" ] || die "no Debian mirror: 'apt-get indextargets' lists no archive labelled Debian"
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	printf '%s [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
 		deb "$uri" "$suite" deb-src "$uri" "$suite" >"$dir/sources.list"
@@ -35,7 +36,7 @@ linux() {
 	room_for 6
 	exclusive "fetch-linux-$base"
 	[ -d "$home/source" ] && return
-	# The LTS is in the suites that machines have; the newest release is not.
+	# The LTS kernel is in the suites that hosts use, the newest kernel only in backports.
 	if [ "$base" = 6.12 ]; then
 		suite="this machine's suites"
 		update_lists
@@ -45,7 +46,7 @@ linux() {
 		step "read the package lists of $suite" "apt-$suite" "${apt[@]}" apt-get update
 	fi
 	[ -n "$("${apt[@]}" apt-cache search --names-only "^linux-source-$base\$")" ] ||
-		die "BASE=$base: linux-source-$base is not in $suite any more; there are: $("${apt[@]}" \
+		die "BASE=$base: linux-source-$base is no longer in $suite, which has: $("${apt[@]}" \
 			apt-cache search --names-only '^linux-source-[0-9.]+$' | sed 's/^linux-source-//; s/ .*//' | sort -V | xargs)"
 	rm -rf "$home"/tmp.*
 	tmp=$home/tmp.$$
@@ -64,7 +65,7 @@ unpack_linux() {
 	tar -xf ./*.tar.xz -C source --strip-components=1
 }
 
-# Copies of trees that are gone, or not used for a month, go.
+# Copies the user's tree. First removes copies whose original is gone or that were unused for a month.
 user_tree() {
 	local path old
 	need rsync make
@@ -82,20 +83,20 @@ user_tree() {
 	step "copy $KSRC" fetch-ksrc copy_user_tree
 }
 
-# built TREE: says whether a kernel was configured or built in the tree itself.
+# built TREE: whether a kernel was configured or built in TREE itself.
 built() {
 	compgen -G "$1/.config" || compgen -G "$1/include/generated" || compgen -G "$1/arch/*/include/generated"
 }
 
-# Whatever it is, a repository or not, the files that are there count; but not what a build has left:
-# no kernel is built beside a tree in which one was. Most of that is known by its name, a folder of
-# objects by its link to the source; of the rest only the makefiles know, which are asked in the copy.
+# Copies the files of the user's tree, committed or not, without build output: kbuild refuses a separate folder of
+# objects if the tree itself was built. Most output is excluded by name; folders of objects are found by their link
+# "source". "make mrproper" removes the rest from the copy; $products lists these files, which later copies exclude.
 copy_user_tree() {
 	local from products=$home/products
 	from=$(cat "$home/path")
 	touch "$products"
 	find "$from" -mindepth 2 -maxdepth 4 -type l -name source -printf '/%P\n' | sed 's|source$||' >"$home/objects"
-	# By content, and with the time of the copy: a file that was replaced by an older one is new to make.
+	# Compare by content and set the time of the copy: make then rebuilds even if an older file replaced a newer one.
 	rsync -rlpc --delete --exclude={/.git,'/vmlinux*','*.o','*.ko','*.a','.*.cmd'} \
 		--exclude-from="$home/objects" --exclude-from="$products" \
 		--out-format=%n "$from/" "$home/source/" >"$home/changed"
@@ -135,7 +136,7 @@ busybox() {
 	cd "$tmp"
 	update_lists
 	step "fetch busybox" fetch-busybox apt-get download busybox-static
-	# In bin or, since Debian 13, in usr/bin.
+	# busybox is in bin, since Debian 13 in usr/bin.
 	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards --transform='s,.*/bin/,bin/,' './*bin/busybox'
 	sync -f "$tmp"
 	mv "$tmp" "$cache/busybox"

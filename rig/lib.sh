@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# What every script of the rig starts with: where things are, how long work
-# is shown, how a mistake is reported, how two runs stay out of each other's way.
+# Common code of all scripts: paths, errors, Debian packages, locks between runs, steps with a log and progress.
 
 set -euo pipefail
 export LC_ALL=C
-# What the caller's make and a kernel developer's environment would say to ours.
+# Ignore make and kernel-build variables from the caller's environment.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE KBUILD_OUTPUT O CFLAGS LDFLAGS KCFLAGS
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# shellcheck disable=SC2034 # for those who source this
+# shellcheck disable=SC2034 # used by the scripts that source this file
 rig=$top/rig
 build=$top/build
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/misc-cgroup
@@ -20,24 +19,25 @@ die() {
 	exit 1
 }
 
-# as_root WHAT LOG COMMAND...: a step, through sudo if need be.
+# as_root WHAT LOG COMMAND...: runs a step as root, with sudo if necessary.
 as_root() {
 	local what=$1 log=$2 sudo=
 	shift 2
 	if [ "$(id -u)" != 0 ]; then
 		sudo=sudo
-		# Here, where it can ask for a password.
+		# The user enters a password here, as the step runs in the background.
 		sudo -v || die "need root or sudo to $what"
 	fi
 	step "$what" "$log" $sudo "$@"
 }
 
-# Somebody else's repository that does not answer is no reason to stop.
+# Reads Debian's package lists. Without Error-Mode=any, apt-get update only warns if a repository does not answer, which
+# may be an unrelated one.
 update_lists() {
 	as_root "read Debian's package lists" apt-update apt-get update
 }
 
-# The mirror that this machine uses for Debian itself, whatever its suite is.
+# Prints the URI of the Debian mirror that this host uses, for any suite.
 mirror() {
 	[ -n "$(mirrors)" ] || update_lists >&2
 	mirrors | head -n 1
@@ -49,7 +49,7 @@ mirrors() {
 		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sort -u
 }
 
-# need NAME...: Debian packages, installed if they are missing.
+# need NAME...: installs the Debian packages that are missing.
 need() {
 	local missing=() p
 	for p; do
@@ -64,33 +64,34 @@ need() {
 	release apt-install
 }
 
-# exclusive NAME / release NAME: a lock that ends with the process at the latest.
+# exclusive NAME, release NAME: take and drop the lock NAME, which only one run can hold. A lock ends at the latest with
+# this process and its steps.
 declare -A lock_fd
 exclusive() {
 	local fd
 	mkdir -p "$cache/lock"
 	exec {fd}>"$cache/lock/$1"
 	until flock -n "$fd" || flock -w 60 "$fd"; do
-		echo "waiting for another run that holds $1 ..."
+		echo "waiting for another run that holds the lock $1 ..."
 	done
 	lock_fd[$1]=$fd
 }
 
 release() {
 	local fd=${lock_fd[$1]}
-	# Explicitly: what we have started may hold it still.
+	# Unlock explicitly: processes that were started meanwhile inherited the file.
 	flock -u "$fd"
 	exec {fd}>&-
 	unset "lock_fd[$1]"
 }
 
-# The last line of a log that says anything.
+# last_line LOG: the log's last line that is not blank.
 last_line() {
 	tail -c 2000 "$1" | tr '\r' '\n' | tr -cd '[:print:]\n' | grep -v '^ *$' | tail -n 1
 }
 
-# as_printed: the kernel log on standard input, each message once. On newer kernels a WARNING takes over the
-# serial console: a message that was being written is cut off, at its very end maybe, and printed again.
+# as_printed: copies a kernel log from standard input, each message once. On newer kernels a WARNING takes over the
+# serial console: the message that was being written is cut off, possibly at its very end, and printed again.
 as_printed() {
 	tr -d '\r' | awk '
 		$0 == "** replaying previous printk message **" { again = 1; next }
@@ -99,18 +100,18 @@ as_printed() {
 		END { if (NR) print held }'
 }
 
-# step WHAT LOG COMMAND...: runs it with its output in build/log/LOG.log, and shows
-# that it is alive: on a terminal the latest line of the log, else one line a minute.
+# step WHAT LOG COMMAND...: runs COMMAND with its output in build/log/LOG.log. Shows the log's last line as progress:
+# on a terminal every second, otherwise every minute. If COMMAND fails, prints the log's end and exits.
 step() {
 	local what=$1 log=$build/log/$2.log start=$SECONDS pid rc=0 said=$SECONDS
 	local logs=("$log")
-	# apt reports a network that is not there when it reads its lists, not when it misses what is in them.
+	# apt reports a missing network when it reads the package lists, not when a package is missing from them.
 	[[ $2 != apt-* && $2 != fetch-* ]] || logs+=("$build/log/apt-update.log")
 	shift 2
 	mkdir -p "$build/log"
 	echo "$what ... (log: ${log#"$PWD"/})"
-	# In a process group of its own, which ends when we are interrupted. It shares our locks: should we
-	# be killed, they last as long as the work does.
+	# Run COMMAND in its own process group, so that an interrupt ends all of it. It inherits the locks: if this
+	# script is killed, they are held until COMMAND ends.
 	set -m
 	("$@") </dev/null >"$log" 2>&1 &
 	pid=$!
@@ -143,15 +144,15 @@ step() {
 	die "$what: failed (exit status $rc), see $log"
 }
 
-# Whether this host runs 32-bit programs, such as a UML of that kind.
+# Whether this host can run 32-bit programs, for example 32-bit UML.
 runs_i386() {
 	need libc6-i386
 	/lib/ld-linux.so.2 --version >/dev/null 2>&1 && return
-	echo "this host runs no 32-bit programs, such as a UML of that kind"
+	echo "this host cannot run 32-bit programs: no tests on 32-bit UML"
 	return 1
 }
 
-# room_for GB: refuses to start what would fill the disk.
+# room_for GB: exits if the cache's disk has less free space than that.
 room_for() {
 	local free
 	free=$(df --output=avail -B 1G "$cache" | tail -n 1 | tr -d " ")

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a charge costs: init, beside this, writes a command to the parameter
- * "run" and reads the result, hundredths of ns as a decimal fraction, back from
- * it.  Built against ours, and with -DSTOCK against stock's API.
+ * Times charges and related calls.  init.c writes a command to the parameter
+ * "run" and reads the result from it, in ns with two decimals.  Built against
+ * our API and, with -DSTOCK, against stock's.
  *
- *	take N		thread N, 0 or 1, charges the cgroup of the caller
+ *	take N		thread N, 0 or 1, will charge the cgroup of the caller
  *	floor 0		two atomic additions
  *	pair THREADS	a charge and its release, by one or two threads
- *	turns 0		the same by one thread, in cgroups 0 and 1 by turns
+ *	turns 0		the same by one thread, alternating two cgroups
  *	names N		register resources until N names are known
  *	mkdir_rmdir 0	make and remove a cgroup in the caller's
  *	read PATH	read a file
@@ -25,8 +25,8 @@
 #include "kernfs-internal.h"
 
 #define CHUNKS		101
-#define PAIRS		4000	/* in each, so that few are interrupted */
-#define CALLS		64	/* where each takes longer */
+#define PAIRS		4000	/* in each chunk: few chunks are interrupted */
+#define CALLS		64	/* in each chunk of calls that take longer */
 #define CAPACITY	(1ULL << 40)
 
 #ifdef STOCK
@@ -34,7 +34,7 @@
 
 struct misc_cg_charge { struct misc_cg *cg; };
 
-/* With a reference, as KVM and our controller have it. */
+/* Takes a reference to the cgroup, as KVM and our controller do. */
 static int charge(struct misc_cg_charge *charge, struct misc_cg *cg)
 {
 	int ret;
@@ -58,7 +58,7 @@ static int register_sev(void)
 	return misc_cg_set_capacity(res, CAPACITY);
 }
 
-/* It has two names, whatever the table says. */
+/* Stock always has two names, whatever the table of results shows. */
 static int register_names(unsigned int n)
 {
 	return 0;
@@ -98,17 +98,17 @@ static int register_names(unsigned int n)
 #endif
 
 static struct misc_cg *cgroups[2];
-/* Charges that were refused: none should be. */
+/* Number of refused charges; must stay 0. */
 static atomic_t refused;
 
 /*
- * Threads, one on each CPU, that begin every chunk together
+ * Threads, one on each CPU, which start every chunk together
  */
 
 struct worker {
 	void (*chunk)(struct worker *w);
 	struct misc_cg *by_turns[2];
-	u64 took[CHUNKS];	/* hundredths of ns for each operation */
+	u64 took[CHUNKS];	/* time of one operation in 1/100 ns */
 	struct completion done;
 };
 
@@ -175,14 +175,14 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The lower quartile, as other processes of the host disturb the slower chunks. */
+/* The lower quartile, because other processes disturb the slower chunks. */
 static long quartile(u64 *took)
 {
 	sort(took, CHUNKS, sizeof(*took), compare, NULL);
 	return took[CHUNKS / 4];
 }
 
-/* A chunk took what its threads took on average. */
+/* The time of a chunk is the average of its threads. */
 static long measure(void (*chunk)(struct worker *w), unsigned int threads,
 		    bool by_turns)
 {
@@ -203,7 +203,7 @@ static long measure(void (*chunk)(struct worker *w), unsigned int threads,
 		w->by_turns[1] = cgroups[by_turns ? 1 : i];
 		init_completion(&w->done);
 		task = kthread_create(work, w, "bench/%u", i);
-		/* The others would wait for it for ever. */
+		/* The other threads would wait forever for this one. */
 		BUG_ON(IS_ERR(task));
 		kthread_bind(task, i);
 		wake_up_process(task);
@@ -222,7 +222,7 @@ static long measure(void (*chunk)(struct worker *w), unsigned int threads,
 }
 
 /*
- * Calls, made in the kernel because a system call takes far longer on UML
+ * Calls, timed in the kernel, as system calls are slow on UML
  */
 
 static long measure_calls(int (*call)(void *arg), void *arg)
@@ -263,7 +263,7 @@ static long measure_read(const char *path)
 	return ret;
 }
 
-/* What mkdir() and rmdir() call; they hold the directory active. */
+/* Calls the same functions as mkdir() and rmdir(), which hold @active, too. */
 static int make_and_remove(void *parent)
 {
 	const struct kernfs_syscall_ops *ops = kernfs_root(parent)->syscall_ops;
@@ -347,5 +347,5 @@ static int __init bench_init(void)
 }
 module_init(bench_init);
 
-MODULE_DESCRIPTION("What a charge costs");
+MODULE_DESCRIPTION("Times charges to the misc cgroup controller");
 MODULE_LICENSE("GPL");

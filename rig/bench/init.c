@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * init of the benchmark's kernel: makes the cgroups, has the module time what
- * only a kernel can do, and times itself what users do.  Prints lines "bench:
- * CASE DEPTH THREADS NAMES NUMBER" to the kernel's log; the number is in ns
- * unless the case says something else.
+ * init of the benchmark's kernel: makes the cgroups, has the module bench time
+ * the calls, and measures the memory of cgroups.  Prints lines "bench: CASE
+ * DEPTH THREADS NAMES NUMBER" to the kernel's log.  The number is in ns, for
+ * bytes_per_cgroup in bytes.
  */
 #define _GNU_SOURCE
 #include <sched.h>
@@ -56,7 +56,7 @@ static void say_number(const char *what, double number)
 	say(what, 0, 1, text);
 }
 
-/* What the module does is "WHAT N". */
+/* Sends the command "WHAT N" to the module. */
 static void run(const char *what, int n)
 {
 	char command[32];
@@ -85,7 +85,7 @@ static void make_parent(const char *cgroup)
 	must(cg_put(cgroup, "cgroup.subtree_control", "+misc"), cgroup);
 }
 
-/* Leaf number @leaf, @depth levels from the root, itself and the root counted. */
+/* Makes leaf number @leaf at @depth, where the root has depth 1. */
 static const char *path(int depth, int leaf)
 {
 	static char p[PATH_MAX];
@@ -108,7 +108,7 @@ static void enter(const char *cgroup)
 	must(cg_put(cgroup, "cgroup.procs", "0"), cgroup);
 }
 
-/* The module's thread @n charges this cgroup. */
+/* Thread @n of the module is to charge this cgroup. */
 static void take(int n, const char *cgroup)
 {
 	enter(cgroup);
@@ -139,7 +139,7 @@ static void pairs(int depth, int threads)
 	result("pair_siblings", depth, threads);
 }
 
-/* Reading each file of @cgroup; what stock does not have is left out. */
+/* Times reading each file of @cgroup; stock lacks some of them. */
 static void files(const char *cgroup)
 {
 	char text[PATH_MAX];
@@ -157,7 +157,7 @@ static void files(const char *cgroup)
 	}
 }
 
-/* What /proc/meminfo says is used by the kernel for all sorts of things. */
+/* Memory of the kernel's slabs and per-CPU allocations, in bytes. */
 static double memory(void)
 {
 	char buf[4096], *p;
@@ -173,7 +173,7 @@ static double memory(void)
 	return kib * 1024;
 }
 
-/* Cgroups number @from to @to, each hundred in a parent of its own. */
+/* The path of cgroup number @i.  Each hundred cgroups have one parent. */
 static const char *one_of_many(int i)
 {
 	static char name[64];
@@ -191,7 +191,7 @@ static void make_many(int from, int to)
 		make(one_of_many(from));
 }
 
-/* With @n names, and 1,000 more cgroups than before. */
+/* Measures with @n names, and makes 1,000 more cgroups. */
 static void with_names(int n)
 {
 	static int cgroups;
@@ -199,14 +199,14 @@ static void with_names(int n)
 
 	names = n;
 	run("names", n);
-	/* Until cgroups that were removed before are freed. */
+	/* Wait until removed cgroups are freed. */
 	sleep(2);
 	before = memory();
 	make_many(cgroups, cgroups + 1000);
 	say_number("bytes_per_cgroup", (memory() - before) / (1000 + 10));
 	files(one_of_many(cgroups + 1));
 	cgroups += 1000;
-	/* In the root, where we are. */
+	/* This process is in the root. */
 	run("mkdir_rmdir", 0);
 	result("mkdir_rmdir", 0, 1);
 }

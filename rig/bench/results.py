@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Medians over all rounds of what the benchmarks have printed, and how ours
-compares to stock: the ratio of the medians, and the lowest and highest ratio of
-a round.
+Prints a table of the benchmarks' results: medians over all rounds, the ratio of
+ours to stock, and the lowest and highest ratio of a round.
 
-    results.py FOLDER       with ours.N.log and stock.N.log
+    results.py FOLDER       FOLDER has ours.N.log and stock.N.log
 """
 import pathlib
 import re

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Times ours and stock by turns in several rounds: as a kernel on UML, which runs natively, and as misc.c
-# alone in user space, with the instructions that an x86 kernel has.
+# Times ours and stock, alternating in several rounds: as kernels on UML, which runs natively, and with misc.c alone in
+# user space, with the instructions of an x86 kernel.
 #
 #   rig/bench/run.sh BASE
 #
-# What is timed is in rig/bench. In build/bench/BASE: results.tsv and the logs, userspace/ with the same.
+# Results: results.tsv and the logs, of UML in build/bench/BASE, of user space in its folder userspace/.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
@@ -16,7 +16,7 @@ out=$build/bench/$base
 
 need ccache flex bison bc rsync patch gcc make python3 cpio libc6-dev bsdextrautils
 
-# On two CPUs, where there are two and UML can have several.
+# UML gets two CPUs if the host has two and UML supports SMP.
 configs=("$rig/kernel/configs/bench.config")
 arguments=()
 fetch_base "$base"
@@ -28,7 +28,7 @@ fi
 rm -rf "$out"
 mkdir -p "$out/userspace"
 
-# Without the definition stock has no resource on UML.
+# CONFIG_KVM_AMD_SEV is defined so that stock has a resource on UML.
 kmake() {
 	tree_make "$tree" ARCH=um O=obj-bench KCFLAGS=-DCONFIG_KVM_AMD_SEV=1 -j"$(nproc)" "$@"
 }
@@ -52,8 +52,8 @@ compile() {
 	(cd "$root" && printf '%s\n' init bench.ko | cpio --quiet -o -H newc -R 0:0) >"$out/$flavor.cpio"
 }
 
-# The same misc.c in user space. Kernel headers that it includes are shim.h; headers of user space's own
-# come first.
+# Compiles the same misc.c for user space. shim.h replaces the kernel headers that misc.c includes; user space's own
+# headers come first.
 userspace() {
 	local headers=$out/headers-$1 h
 	mkdir -p "$headers"/{linux,trace/events,api/linux}
@@ -65,8 +65,8 @@ userspace() {
 		-DMISC_C="\"$tree/kernel/cgroup/misc.c\"" -o "$out/userspace-$1" "$rig/bench/userspace.c"
 }
 
-# A UML of several CPUs has been seen to hang in its idle loop. What has been timed until then does not
-# count, and is kept beside what does.
+# UML with several CPUs sometimes hangs in its idle loop. The times of such a run do not count; its log is kept as
+# FLAVOR.N.log.tryN.
 once() {
 	local flavor=$1 log=$out/$1.$2.log tries
 	for tries in 1 2 3; do
@@ -79,7 +79,7 @@ once() {
 		if grep -E 'bench: FAILED|BUG:|WARNING:|Oops' "$log"; then
 			return 1
 		fi
-		echo "try $tries of $flavor did not come to its end: $(tail -n 1 "$log")"
+		echo "try $tries of $flavor did not finish: $(tail -n 1 "$log")"
 		mv "$log" "$log.try$tries"
 	done
 	return 1
@@ -108,7 +108,7 @@ table() {
 	column -t -s "$(printf '\t')" "$1/results.tsv"
 }
 table "$out"
-[ ${#arguments[@]} -gt 0 ] || echo "UML has one CPU here, for which a kernel's atomic instructions are not locked."
+[ ${#arguments[@]} -gt 0 ] || echo "UML has one CPU here: its kernel uses atomic instructions without lock prefixes."
 echo
 echo "In user space, with the locked instructions of an x86 kernel:"
 table "$out/userspace"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The kernel interfaces that misc.c uses, ours and stock's, for user space:
- * atomic operations, locks, reference counts and the sizes and alignment of
- * allocations as on x86.  Interfaces that the benchmark does not reach do
- * nothing.
+ * atomic operations, locks, reference counts, and the sizes and alignment of
+ * allocations are those of x86.  Interfaces that the benchmark does not reach
+ * do nothing.
  */
 #ifndef RIG_BENCH_SHIM_H
 #define RIG_BENCH_SHIM_H
@@ -95,9 +95,9 @@ static inline s64 atomic64_cmpxchg(atomic64_t *v, s64 old, s64 n)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 /*
- * Spinlocks, for two threads, as qspinlock: one compare-exchange and one store
- * without contention; the second thread sets the pending bit and waits at the
- * lock itself.
+ * Spinlocks for two threads, like qspinlock: one compare-exchange and one store
+ * without contention; the second thread sets the pending bit and waits for the
+ * lock.
  */
 
 typedef union {
@@ -127,7 +127,7 @@ static __always_inline bool spin_trylock(spinlock_t *lock)
 
 static noinline void spin_lock_pending(spinlock_t *lock)
 {
-	/* The other thread has waited and is about to take it. */
+	/* The other thread has waited and is about to take the lock. */
 	while (__atomic_load_n(&lock->val, __ATOMIC_RELAXED) == 0x100)
 		cpu_relax();
 	if (__atomic_fetch_or(&lock->val, 0x100, __ATOMIC_ACQUIRE) & ~0xffU)
@@ -175,8 +175,8 @@ static inline void spin_unlock_guarded(spinlock_t **lock)
 #define scoped_guard_mutex(mutex) (void)(mutex);
 
 /*
- * Allocations: objects of kmalloc()'s sizes, as densely and as aligned as its
- * slabs are
+ * Allocations: objects with the sizes, density and alignment of kmalloc()'s
+ * slabs
  */
 
 #define SLAB_REGION	(1UL << 20)
@@ -189,7 +189,7 @@ static const unsigned int slab_sizes[] = {
 static void *slab_free[ARRAY_SIZE(slab_sizes)];
 static unsigned long allocated;
 
-/* The first bytes of a region name its class. */
+/* The first bytes of a region are its size class, for kfree(). */
 static void slab_fill(unsigned int class)
 {
 	size_t size = slab_sizes[class], offset = size < 4096 ? 4096 : size;
@@ -262,8 +262,9 @@ static inline void list_del(struct list_head *entry)
 }
 
 /*
- * Cgroups.  A css has the size it has in the kernel.  A reference to one that
- * is not the root's is an add to a variable of the CPU, here of the thread.
+ * Cgroups.  A css has the same size as in the kernel.  A reference to a css
+ * other than the root's is an addition to a per-CPU variable, here to one per
+ * thread.
  */
 
 struct cgroup { int unused; };

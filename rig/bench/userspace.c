@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a charge and its release cost in user space, with the instructions of an
- * x86 kernel: includes misc.c, which MISC_C names, ours or with -DSTOCK stock's.
- * Prints "bench: CASE DEPTH THREADS NAMES NUMBER"; the number is in ns unless
- * the case is about bytes.
+ * Times a charge and its release in user space, with the instructions of an x86
+ * kernel.  MISC_C is the path of misc.c, ours or, with -DSTOCK, stock's.
+ * Prints "bench: CASE DEPTH THREADS NAMES NUMBER".  The number is in ns, for
+ * bytes_per_css in bytes.
  *
- * A charge is made as KVM makes it, with the reference to the cgroup of the
- * current task.  Two threads are on CPUs 0 and 1.  How far apart these are,
- * "line_transfer", decides what two threads cost: compare such figures only
- * where it is the same.
+ * A charge is made as in KVM, with a reference to the cgroup of the current
+ * task.  Two threads run on CPUs 0 and 1.  Their times depend on the time of a
+ * cache line from one CPU to the other, "line_transfer": compare results with
+ * two threads only if it is the same.
  */
 #define _GNU_SOURCE
 #include "shim.h"
@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define CHUNKS		401
-#define ENOUGH		20	/* undisturbed ones */
+#define ENOUGH		20	/* undisturbed chunks */
 #define PAIRS		2000	/* in each chunk */
 #define MAX_DEPTH	16
 #define CSS_COUNT	1000
@@ -43,7 +43,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The lower quartile, as other processes disturb the slower chunks. */
+/* The lower quartile, because other processes disturb slow chunks. */
 static double quartile(double *took, int n)
 {
 	qsort(took, n, sizeof(*took), compare);
@@ -68,7 +68,7 @@ static struct cgroup_subsys_state *make(struct cgroup_subsys_state *parent)
 	return css;
 }
 
-/* Inlined as far as in a kernel: the exported functions are calls. */
+/* As in a kernel, exported functions are calls, and all else is inlined. */
 #define exported	noinline __attribute__((flatten))
 
 #ifdef STOCK
@@ -98,7 +98,7 @@ static void register_sev(void)
 	misc_cg_set_capacity(res, U64_MAX);
 }
 
-/* It has two names, whatever the table says. */
+/* Stock always has two names, whatever the table of results shows. */
 static void register_more(void)
 {
 }
@@ -138,7 +138,7 @@ static void say(const char *what, int depth, int threads, double number)
 }
 
 /*
- * One or two threads that begin every chunk together
+ * One or two threads, which start every chunk together
  */
 
 struct worker {
@@ -232,7 +232,7 @@ static void measure(const char *what, int depth, int threads,
 		say(what, depth, threads, quartile(took, n));
 }
 
-/* A cache line's way from one CPU to the other. */
+/* Times the transfer of a cache line from one CPU to the other. */
 static int ping __attribute__((aligned(64)));
 
 static void *pong(void *unused)
@@ -269,7 +269,7 @@ static void transfer(void)
 	say("line_transfer", 0, 2, quartile(took, CHUNKS));
 }
 
-/* What making and removing a cgroup costs the controller, in time and bytes. */
+/* Measures time and memory that a cgroup takes in the controller. */
 static void create(struct cgroup_subsys_state *parent)
 {
 	static struct cgroup_subsys_state *css[CSS_COUNT];

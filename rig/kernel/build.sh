@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds a kernel of one base.
+# Builds one kernel: a base, a flavor and a configuration.
 #
 #   rig/kernel/build.sh BASE ours|stock|fixed CONFIG
 #
-# The sources and objects are in the cache, so that a fresh clone starts warm; clones take turns
-# there. What this clone got of them is in build/BASE/FLAVOR-CONFIG: bzImage and modules.cpio.
+# Sources and objects are in the cache, which all clones share: they take turns. The results, bzImage, modules.cpio
+# and config, are copied to build/BASE/FLAVOR-CONFIG.
 
 . "$(dirname "$0")/tree.sh"
 
@@ -29,21 +29,22 @@ obj=$tree/obj-$config
 [ ! -e "$obj/building" ] || rm -rf "$obj"
 mkdir -p "$obj" "$out"
 
-# Into a file of its own, so that only a configuration that differs makes the build look again.
+# Configures the kernel. A new .config makes kbuild check everything again, so it is replaced only if it differs.
 configure() {
 	local missing
 	cat "${fragments[@]}" >"$obj/fragments"
 	kmake KCONFIG_CONFIG=.config.new KCONFIG_ALLCONFIG="$obj/fragments" allnoconfig
-	# Stock does not know our options; ours must have taken every one but a name that is not used any more.
+	# In ours every option must be set, except PROC_SYSCTL, which newer kernels call SYSCTL. Stock lacks our options.
 	if [ "$flavor" = ours ]; then
 		missing=$(grep -E '^CONFIG_' "$obj/fragments" | grep -vx CONFIG_PROC_SYSCTL=y | awk -F= '{ last[$1] = $0 } END { for (k in last) print last[k] }' |
 			grep -vxFf "$obj/.config.new" || true)
-		[ -z "$missing" ] || { echo "not taken by Kconfig:"; echo "$missing"; return 1; }
+		[ -z "$missing" ] || { echo "not set by Kconfig:"; echo "$missing"; return 1; }
 	fi
 	cmp -s "$obj/.config.new" "$obj/.config" || cp "$obj/.config.new" "$obj/.config"
 }
 
-# An object that was being written when all of this was killed looks whole to make.
+# Builds the kernel. The file "building" exists meanwhile: if it is left from a build that was killed, all objects are
+# removed, because one may be incomplete, which make cannot detect.
 compile() {
 	local rc=0
 	touch "$obj/building"
@@ -67,6 +68,6 @@ modules() {
 step "configure the $flavor $base kernel ($config)" "config-$base-$flavor-$config" configure
 step "build the $flavor $base kernel ($config; about 10 minutes the first time)" \
 	"build-$base-$flavor-$config" compile
-step "install its modules" "modules-$base-$flavor-$config" modules
+step "install the kernel's modules" "modules-$base-$flavor-$config" modules
 cp "$obj/arch/x86/boot/bzImage" "$out/bzImage"
 cp "$obj/.config" "$out/config"

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# The source trees of a base in the cache: stock, stock with the fixes in series/fixes ("fixed"), and ours, with
-# this clone's files laid over it.
-# The base "ksrc" is the user's own tree, which KSRC from the environment names; the cache has a copy.
+# The source trees of a base in the cache: stock; stock with the fixes in series/fixes ("fixed"); and ours, which is
+# stock plus this clone's files. The base "ksrc" is a copy of the user's tree; KSRC in the environment is its path.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 bases="6.12 7.3"
 
 export CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=5G
-# What is the same shall be built the same.
+# Reproducible builds: no time, user or host in the kernel.
 export KBUILD_BUILD_TIMESTAMP=2025-01-01 KBUILD_BUILD_USER=rig KBUILD_BUILD_HOST=rig
 
 # The folders and files of the repository that mirror the kernel tree.
 mirrored=(arch Documentation include init kernel lib tools MAINTAINERS.patch)
 
-# check_base BASE: sets $home, where the cache has that base.
+# check_base BASE: exits if there is no such base; sets $home, the base's folder in the cache.
 check_base() {
 	local from
 	case " $bases " in
@@ -30,13 +29,14 @@ check_base() {
 	home=$cache/ksrc/$(sha256sum <<<"$from" | cut -c 1-16)
 }
 
-# fetch_base BASE: the pristine source. A tree of the user's is copied once in a run, as it is then.
+# fetch_base BASE: makes the pristine source, $home/source. The user's tree is copied only once per run, so that a run
+# uses one state of it.
 fetch_base() {
 	[ "${MISC_CGROUP_FETCHED-}" = "$home" ] || "$rig/fetch.sh" linux "$1"
 	export MISC_CGROUP_FETCHED=$home
 }
 
-# Where a path of ours is in the base, for what has been renamed since.
+# base_path PATH: the path in this base of a file that newer kernels have renamed to PATH.
 base_path() {
 	local path=$1 kvm=tools/testing/selftests/kvm
 	case $path in
@@ -46,24 +46,24 @@ base_path() {
 	echo "$path"
 }
 
-# From 6.19 on, UML can have several CPUs.
+# UML can have several CPUs since 6.19.
 uml_has_smp() {
 	grep -q 'config UML_SUBARCH_SUPPORTS_SMP' "$home/source/arch/um/Kconfig"
 }
 
-# What the kernel's make compiles of the files on standard input; some are included by others.
+# The objects that kbuild makes of the files on standard input; misc_kunit*.c are included by misc.c.
 compiled_objects() {
 	sed -nE '/^tools\/|\/misc_kunit[^/]*$/d; s/\.c$/.o/p'
 }
 
-# The version of the base, as its Makefile has it.
+# The base's kernel version, from its Makefile.
 base_version() {
 	awk '$2 == "=" && /^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION) / { v[$1] = $3 }
 		END { print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] v["EXTRAVERSION"] }' "$home/source/Makefile"
 }
 
-# edit PATH FILE VERSION: what our patch makes of the base's PATH. Where there are several, the one for
-# the newest base that is not newer than VERSION is tried first, then the general one, then the others.
+# edit PATH FILE VERSION: writes the base's PATH, with our patch applied, to FILE. Several patches are tried in this
+# order: PATH.BASE.patch for bases up to VERSION, newest first; PATH.patch; PATH.BASE.patch for newer bases.
 edit() {
 	local path=$1 file=$2 version=$3 patches=() from b p log=$build/log/overlay.log
 	from=$home/source/$(base_path "$path")
@@ -79,20 +79,20 @@ edit() {
 		fi
 	done
 	if [ ! -f "$from" ]; then
-		# What only some bases have.
+		# Without PATH.patch, only some bases have the file.
 		[ -f "$top/$path.patch" ] || return 0
 		die "${KSRC:+KSRC=$KSRC, }Linux $version: there is no $path"
 	fi
 	for p in "${patches[@]}"; do
 		patch --quiet --forward --fuzz=0 -r - -o "$file" "$from" "$p" >"$log" 2>&1 && return
 	done
-	# Once more, for which hunk it is.
+	# Apply the first patch again, to report the hunk that fails.
 	patch --forward --fuzz=0 -r - -o "$file" "$from" "${patches[0]}" >"$log" 2>&1 || true
 	die "${KSRC:+KSRC=$KSRC, }Linux $version: $path: ${patches[0]##*/} does not apply: $(grep -m 1 -E \
 		'FAILED|malformed|previously applied' "$log" || tail -n 1 "$log")"
 }
 
-# overlay_files DIR: this clone's version of every file that it brings or changes in the base.
+# overlay_files DIR: writes every file that this clone adds to the base or changes in it.
 overlay_files() {
 	local dir=$1 version f path
 	version=$(base_version)
@@ -153,7 +153,7 @@ fixed_files() {
 	done
 }
 
-# tree_prepare BASE FLAVOR: sets $tree, up to date and locked until this process ends.
+# tree_prepare BASE FLAVOR: sets $tree, locks that tree until this process ends and updates it.
 tree_prepare() {
 	local base=$1 flavor=$2 list=/dev/null overlay f
 	check_base "$base"
@@ -181,21 +181,21 @@ tree_prepare() {
 
 	mkdir -p "$build/log"
 	if [ "$flavor" = ours ]; then overlay_files "$overlay"; else fixed_files "$overlay"; fi
-	# Copies, never writes through the hard links that the tree shares with the pristine source.
+	# Replace files, never write into them: they are hard links to the pristine source.
 	(cd "$overlay" && find . -type f | sort) >"$list.new"
 	comm -23 "$list" "$list.new" | while read -r f; do
 		rm -f "$tree/$f"
 		[ ! -f "$home/source/$f" ] || cp "$home/source/$f" "$tree/$f"
 	done
-	# Whatever happens from here on, the list has all that may be in the tree.
+	# If this run is interrupted, the list has every file of ours that may be in the tree.
 	sort -u "$list" "$list.new" >"$list.tmp"
 	mv "$list.tmp" "$list"
 	rsync -rc --no-times "$overlay/" "$tree/"
 	mv "$list.new" "$list"
 }
 
-# tree_module FLAVOR CONFIG FOLDER OUT [MAKE_ARGS...]: the modules that FOLDER has the source of, for a kernel of
-# $base that is built already, in OUT.
+# tree_module FLAVOR CONFIG FOLDER OUT [MAKE_ARGS...]: builds the modules in FOLDER, for a kernel of $base that is
+# already built, and copies them to OUT.
 tree_module() {
 	local flavor=$1 config=$2 from=$3 to=$4 dir
 	shift 4
@@ -208,8 +208,8 @@ tree_module() {
 	cp "$dir"/*.ko "$to/"
 }
 
-# tree_make TREE ARGS...: make in that tree. Objects go into a folder of the tree itself, so that the
-# compiler sees the same relative paths in both and ccache serves one from the other.
+# tree_make TREE ARGS...: runs make in TREE. Folders of objects are inside the tree: relative paths are then the same
+# in stock and ours, and ccache shares objects between them.
 tree_make() {
 	local tree=$1
 	shift

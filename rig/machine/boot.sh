@@ -4,20 +4,21 @@
 #
 #   rig/machine/boot.sh [options] KERNEL_FOLDER INITRD
 #
-#   KERNEL_FOLDER     with bzImage and modules.cpio, as kernel/build.sh leaves it
-#   --run "SCRIPT..." INITRD is one of initrd.sh: run /rig/SCRIPT in it. What SCRIPT prints goes to standard
-#                     output, the kernel's log to a file; the exit status is SCRIPT's. Without this, the
-#                     console is on standard output.
-#   --command COMMAND the same for a shell command line
-#   --shell           the same with a prompt on this terminal
-#   --limit SECONDS   how long until it must have powered off (default 600)
-#   --name NAME       names the logs (default: SCRIPT, or "boot")
-#   --append WORDS    more for the kernel's command line
-#   --cpu WORDS       more properties of the CPUs; they win over ours
-#   --psp WORDS       properties of the PSP, see qemu/psp.c
-#   --disk IMAGE      boot this file system (see debian.sh) through OVMF, the kernel as an EFI stub. INITRD
-#                     is another one, for its /rig. Nothing is written to either.
-#   --keep FILE       what the machine writes to the disk goes to FILE, and is there at the next boot with it
+#   KERNEL_FOLDER     contains bzImage and modules.cpio, from kernel/build.sh; the logs go to KERNEL_FOLDER/NAME
+#   INITRD            the initramfs; from initrd.sh if a script, a command or a prompt is to run
+#   --run "SCRIPT..." run /rig/SCRIPT in the machine. SCRIPT's output goes to standard output, the kernel's log to a
+#                     file, and the exit status is SCRIPT's. Without --run, --command or --shell the console is on
+#                     standard output.
+#   --command COMMAND run a shell command line, like --run
+#   --shell           start a prompt on this terminal
+#   --limit SECONDS   the time by which the machine must have powered off (default 600)
+#   --name NAME       name of the folder with the logs (default: SCRIPT, "command" or "boot")
+#   --append WORDS    added to the kernel's command line
+#   --cpu WORDS       CPU properties; they override the defaults
+#   --psp WORDS       PSP properties, see qemu/psp.c
+#   --disk IMAGE      boot the file system IMAGE (see debian.sh) through OVMF, with the kernel as an EFI stub. INITRD
+#                     is then a file system, too, which is mounted on /rig. Neither file is written to.
+#   --keep FILE       store the changes to the disk in FILE; the next boot with FILE has them
 
 . "$(dirname "$0")/../lib.sh"
 
@@ -62,14 +63,16 @@ if [ -n "$disk" ]; then
 	fi
 	boot+=(-drive "$root,if=virtio" -drive "file=${initrd//,/,,},if=virtio,format=raw,snapshot=on")
 	append="root=/dev/vda rw $append"
-	# What it writes instead is a file without a name there.
+	# With snapshot=on, QEMU keeps the changes in a temporary file in TMPDIR.
 	export TMPDIR=$dir
 else
-	# The modules go where INITRD has its /lib, be it a link; where it has none, into ours.
+	# The kernel unpacks three archives: this one, with /lib and /rig/command; INITRD; the modules, without /lib
+	# itself. The modules thus go into INITRD's /lib, which may be a link, or if it has none, into this one.
 	mkdir "$dir"/{lib,rig}
 	printf '#!/bin/sh\n%s\n' "$command" >"$dir/rig/command"
 	chmod +x "$dir/rig/command"
 	(cd "$dir" && printf '%s\n' lib rig rig/command | cpio --quiet -o -H newc -R 0:0) >"$dir/initrd"
+	# shellcheck disable=SC2115 # $dir is never empty
 	rm -r "$dir"/{lib,rig}
 	cat "$initrd" >>"$dir/initrd"
 	truncate -s %4 "$dir/initrd"
@@ -77,9 +80,9 @@ else
 	boot=(-initrd "$dir/initrd")
 fi
 
-# ASIDs 6 to 15 for SEV, 1 to 5 for SEV-ES: few enough to run out of.
+# ASIDs 6 to 15 are for SEV, 1 to 5 for SEV-ES: so few that tests can use all of them.
 cpu=EPYC-Milan,+svm,+npt,+nrip-save,+decodeassists,+flushbyasid,+lbrv,phys-bits=48
-# TCG lacks some of that model; it need not say so.
+# No warnings about features of that CPU model which TCG lacks.
 cpu+=,check=off
 cpu+=,sev-max-asid=15,sev-min-asid=6${cpu_more:+,$cpu_more}
 # shellcheck disable=SC2054 # the commas are QEMU's
@@ -87,8 +90,8 @@ args=(-L /usr/share/seabios -L /usr/share/qemu
 	-accel tcg,thread=multi -machine q35 -smp 4 -m 3072 -cpu "$cpu"
 	-nodefaults -display none -no-reboot -device "$psp"
 	-kernel "$kernel/bzImage" "${boot[@]}")
-# Newer kernels drop messages that the serial console is too slow for. On a busy host the timer interrupt may
-# be too late for the kernel's check of it, which panics.
+# log_buf_len: newer kernels drop messages if the buffer is full because the serial console is slow.
+# no_timer_check: on a busy host the timer interrupt may come too late for the kernel's check, which panics.
 append="panic=-1 log_buf_len=4M no_timer_check $append"
 
 if [ -n "$shell" ]; then
@@ -103,7 +106,7 @@ else
 	args+=(-serial stdio -append "console=ttyS0 $append")
 fi
 
-# One line that says what went wrong, the end of the log, where the rest is.
+# failed MESSAGE: prints the log's end, MESSAGE and the path of the log.
 failed() {
 	tail -n 20 "$log" | tr -d '\r' >&2
 	die "$*; see $log"

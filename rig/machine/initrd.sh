@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Makes the test machine's initramfs: busybox and, in /rig, what is in machine/guest and in each FOLDER. Programs
-# in C at the top of these folders are compiled.
+# Makes the test machine's initramfs: busybox and, in /rig, the contents of machine/guest and of each FOLDER. C files
+# at the top of these folders are compiled to programs.
 #
 #   rig/machine/initrd.sh OUTPUT [FOLDER...]
 

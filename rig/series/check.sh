@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Takes the three series as a maintainer does: git am on a pristine base, and after each patch that touches
-# more than pages and selftests a build of whatever it could break.
+# Applies the three series as a maintainer does, with git am on a pristine base. After each patch that changes more
+# than Documentation, MAINTAINERS and tools, builds the configurations that the patch could break:
 #
 #   rig/series/check.sh BASE
 #
 #   small configurations   CGROUP_MISC=y and =n, each with KVM_AMD=y and =m; UML with 64 and with 32 bits
-#   big configurations     defconfig, with KVM added, and allmodconfig, with gcc and with clang: the
-#                          objects of the files that the series has brought or changed so far
+#   big configurations     defconfig, with KVM added, and allmodconfig, with gcc and with clang: only the objects of
+#                          the files that the series has added or changed so far
 #
-# At the end KUnit runs on what UML has been built, and KVM without the controller. The repository, with
-# the base as its first commit, and all objects stay in the cache: a second run builds what differs.
+# At the end, runs the KUnit tests on the UML kernels, and VMs on the kernel without the controller. The git
+# repository, with the base as its first commit, and all objects stay in the cache: the next run builds only changes.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
@@ -24,11 +24,11 @@ need ccache flex bison bc cpio git rsync patch xz-utils zstd kmod libelf-dev lib
 exclusive "series-$base"
 room_for 8
 
-# Debian's own clang, or the first that is new enough for this base.
+# Debian's default clang or, if that is too old for this base, the oldest one that is new enough.
 min=$("$home/source/scripts/min-tool-version.sh" llvm)
 clang=$({ apt-cache depends clang; apt-cache search --names-only '^clang-[0-9]+$' | sort -V; } |
 	sed -n 's/.*\<clang-\([0-9]*\)\>.*/\1/p' | awk -v min="${min%%.*}" '$1 >= min && !n++')
-[ -n "$clang" ] || die "$base wants clang $min or later, and this machine's suites have none"
+[ -n "$clang" ] || die "$base needs clang $min or later, which this host's suites do not have"
 need "clang-$clang" "lld-$clang" "llvm-$clang"
 
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
@@ -38,8 +38,8 @@ in_tree() {
 	git -C "$tree" "$@"
 }
 
-# The files are links to the pristine ones, whose ctime changes with every link; git replaces a file,
-# and never writes into it. Each one "big": into one pack.
+# The files are hard links to the pristine ones: git replaces files and never writes into them, and must ignore the
+# ctime, which changes with every link. bigFileThreshold=1 puts all files into one pack.
 init() {
 	rm -rf "$tree" "$tree.tmp"
 	cp -al "$home/source" "$tree.tmp"
@@ -63,7 +63,7 @@ start() {
 	in_tree clean --quiet --force -d
 }
 
-# build NAME TARGET FRAGMENT... -- WHAT...: WHAT, in obj-NAME, configured by TARGET.
+# build NAME TARGET FRAGMENT... -- GOAL...: makes each GOAL in obj-NAME, configured by TARGET and the fragments.
 build() {
 	local name=$1 obj=$tree/obj-$1 target=$2 args=(O="obj-$1" LOCALVERSION= -j"$(nproc)") fragments=() rc=0
 	[[ $name != uml* ]] || args+=(ARCH=um)
@@ -76,7 +76,7 @@ build() {
 	done
 	shift
 	echo "== $name: $*"
-	# An object that was being written when all of this was killed looks whole to make.
+	# After a build that was killed, an object may be incomplete, which make cannot detect: remove all.
 	[ ! -e "$obj/building" ] || rm -rf "$obj"
 	mkdir -p "$obj"
 	if [ ! -e "$obj/.config" ] || [ "$new_options" = 1 ]; then
@@ -118,7 +118,7 @@ take() {
 	[ -z "$(in_tree diff --name-only HEAD~ -- ':!Documentation' ':!MAINTAINERS' ':!tools')" ] || after_patch
 }
 
-# What was built last without the controller, as a kernel for the test machine.
+# Puts the kernel without the controller, after the last patch, and an initramfs with the selftests into $out.
 no_controller() {
 	tree_make "$tree" O=obj-misc-n-kvm-y LOCALVERSION= -j"$(nproc)" bzImage
 	mkdir -p "$out/test"
@@ -130,7 +130,7 @@ no_controller() {
 
 kunit() {
 	cd "$tree"
-	# Of itself a kernel of allnoconfig no longer runs them.
+	# Newer kernels that are configured by allnoconfig run the tests at boot only with autorun=1.
 	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="obj-$uml" --timeout=3600 \
 		--kernel_args=kunit.autorun=1 || true
 	cp "obj-$uml/test.log" "$results"
@@ -163,7 +163,7 @@ done
 "$rig/kernel/selftests.sh" "$base"
 out=$build/series/no-controller-$base
 rm -rf "$out"
-step "make a kernel without the controller ready to boot" "series-check-$base-no-controller" no_controller
+step "prepare the kernel without the controller for the test machine" "series-check-$base-no-controller" no_controller
 echo "create VMs without the controller ... (logs: ${out#"$PWD"/}/no-controller)"
 "$rig/machine/boot.sh" --run no-controller "$out" "$out/initrd.cpio"
 "$rig/tests/splats.sh" "$out/no-controller/kernel.log"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Asks everything that has an opinion on kernel code. It has to say nothing.
+# Runs all static checkers. Any output is a failure.
 #
 #   rig/series/lint.sh BASE
 #
-# smatch would be asked, too, if Debian had it.
+# smatch is missing, as Debian has no package of it.
 
 # shellcheck disable=SC2317 # called by name
 
@@ -25,7 +25,7 @@ tree_prepare "$base" ours
 obj=$tree/obj-lint
 failed=0
 
-# lint WHAT NAME COMMAND...: the command must succeed and say nothing.
+# lint WHAT NAME COMMAND...: COMMAND must succeed and print nothing.
 lint() {
 	local log=$build/log/lint-$base-$2.log
 	(step "$1" "lint-$base-$2" "${@:3}") || failed=1
@@ -40,15 +40,15 @@ in_overlay() {
 	(cd "$home/overlay" && find . -path "./$1" -type f | sed 's,^./,,' | sort)
 }
 
-# FILE_PATH_CHANGES asks with every new file whether MAINTAINERS knows it: get_maintainer.pl answers below.
-# UNKNOWN_COMMIT_ID wants the kernel's history for Fixes:. ALLOC_WITH_SIZEOF wants kzalloc_obj(), which 6.12 does not have.
+# FILE_PATH_CHANGES warns about every new file, in case MAINTAINERS lacks it: maintainers() below checks that.
+# UNKNOWN_COMMIT_ID needs the kernel's history. ALLOC_WITH_SIZEOF suggests kzalloc_obj(), which 6.12 does not have.
 patches() {
 	cd "$tree"
 	scripts/checkpatch.pl --strict --quiet --no-summary --no-signoff --ignore FILE_PATH_CHANGES,ALLOC_WITH_SIZEOF,UNKNOWN_COMMIT_ID \
 		"$build/series/$base"/*/*.patch
 }
 
-# A patch is to be read: 700 lines are what it may add, tests apart.
+# A patch may add at most 700 lines, not counting tests, to stay reviewable.
 size() {
 	local p
 	for p in "$build/series/$base"/*/*.patch; do
@@ -66,7 +66,7 @@ prepare() {
 	kmake prepare modules_prepare
 }
 
-# Warnings come with the compilation only.
+# Removes the objects first: only a compilation prints warnings.
 objects() {
 	local objects
 	readarray -t objects < <(in_overlay '*.c' | compiled_objects)
@@ -74,7 +74,7 @@ objects() {
 	kmake W=1 C=2 "${objects[@]}"
 }
 
-# What it executes, and what spatch says of itself, is in a file of its own.
+# coccicheck's commands and spatch's messages about itself go to DEBUG_FILE.
 semantic_patches() {
 	rm -f "$obj/coccicheck.log"
 	DEBUG_FILE=$obj/coccicheck.log kmake coccicheck MODE=report M="$home/overlay" |
@@ -82,8 +82,9 @@ semantic_patches() {
 		not_before_us "$home/overlay"
 }
 
-# not_before_us FOLDER: only the warnings about lines of ours, or, where there is something in quotes, about
-# what is not in the pristine file either: the manual's are mostly names of pages in folders not built here.
+# not_before_us FOLDER: drops warnings that the pristine files in FOLDER cause, too. A warning with a quoted name is
+# kept if the pristine file lacks that name (most warnings of htmldocs name pages in folders that are not built), any
+# other warning if it is about a line of ours.
 not_before_us() {
 	local warning file line name
 	while IFS= read -r warning; do
@@ -107,7 +108,8 @@ kernel_doc() {
 	git ls-files '*.[ch]' ':!rig' ':!tools' | xargs "$tree/scripts/kernel-doc" -none -Wall -Werror
 }
 
-# Whoever maintains most of the new files hears of all of them; each new pattern has a file.
+# get_maintainer.pl must list the maintainer of most new files for every new file. Each new pattern in MAINTAINERS must
+# match a file.
 maintainers() {
 	local f
 	cd "$tree"
@@ -119,14 +121,14 @@ maintainers() {
 		{ file[$2]; if ($1 != "nobody") { n[$1]++; has[$1, $2] } }
 		END {
 			for (m in n) if (n[m] > n[most]) most = m
-			for (f in file) if (!((most, f) in has)) print f ": no pattern in MAINTAINERS tells " most
+			for (f in file) if (!((most, f) in has)) print f ": no pattern in MAINTAINERS leads to " most
 		}'
 	{ diff "$home/source/MAINTAINERS" MAINTAINERS || true; } | sed -n 's/^> F:\t//p' | while read -r f; do
 		compgen -G "$f" >/dev/null || echo "MAINTAINERS: $f: no such file"
 	done
 }
 
-# The words are names in QEMU and in the kernel.
+# The ignored words are names in QEMU and in the kernel.
 spelling() {
 	cd "$top"
 	git ls-files -z | xargs -0 codespell --ignore-words-list=exept,extraversion,fro,inout,ot
@@ -137,7 +139,8 @@ shell() {
 	git grep -lE '^#!.*\<(ba)?sh$|^# shellcheck shell=' | xargs shellcheck
 }
 
-# Of the folders that we have pages in. Warnings come with the reading only, and others' pages have some.
+# Builds the folders that have pages of ours, and drops the warnings about other pages. touch: Sphinx prints warnings
+# only when it reads a page, that is after a change.
 manual() {
 	local pages
 	readarray -t pages < <(in_overlay 'Documentation/*.rst')
@@ -146,7 +149,7 @@ manual() {
 		{ grep -F -f <(in_overlay '*') || true; } | not_before_us "$tree"
 }
 
-# What the manual tells an operator to type is what the clients' scripts run.
+# Each command line in the manual must be in one of the clients' scripts, which run it.
 recipes() {
 	local line
 	awk '/^  # / { on = 1 }

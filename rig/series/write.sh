@@ -29,11 +29,12 @@ work=$build/series/work-$base
 need git patch rsync
 fetch_base "$base"
 
-# Nobody's own settings, but who it is from; and what is the same gives the same patches.
+# Ignore git's settings. The author, unless set in the environment, and the date are those of the last commit, so that
+# the same tree gives the same patches.
 signoff=()
 [ -z "${GIT_AUTHOR_NAME-}" ] || [ -z "${GIT_AUTHOR_EMAIL-}" ] || signoff=(--signoff)
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: no commit of git's says who the series is from"
+author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: there is no git commit; the series is from the author of the last one"
 { read -r name && read -r email && read -r GIT_AUTHOR_DATE; } <<<"$author"
 : "${GIT_AUTHOR_NAME:=$name}" "${GIT_AUTHOR_EMAIL:=$email}"
 export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
@@ -46,7 +47,7 @@ unlisted=$(cd "$top/series/controller" && printf '%s\n' * | { grep -vxF -e order
 version=$(base_version)
 since=$(since "$version")
 
-# FILE without the lines that are for other bases.
+# lines FILE: the lines of FILE that are valid for this base.
 lines() {
 	sed -E "s/^($since): //; /^[0-9.]+: /d" "$1"
 }
@@ -55,16 +56,17 @@ message() {
 	lines "$1" | sed -E '1,/^$/d; /^---( [0-9.]+)?$/,$d'
 }
 
-# The part of earlier patches' paths.
+# part FILE: the diff of paths that belong to earlier patches.
 part() {
 	sed '1,/^---$/d' "$1"
 }
 
+# parts FILE: the paths in that diff.
 parts() {
 	part "$1" | sed -n 's,^+++ b/,,p'
 }
 
-# Those of our paths that belong to the patch.
+# paths FILE: the paths that belong to the patch.
 paths() {
 	lines "$1" | sed -n '/^$/,$d; s/^F:[ \t]*//p' | while read -r f; do
 		awk -v f="$f" '$0 == f || f ~ "/$" && index($0, f) == 1' "$work/list"
@@ -83,14 +85,14 @@ for p in "${patches[@]}"; do
 done | sort >"$work/owners"
 twice=$(awk '{ n[$1]++; who[$1] = who[$1] " " $2 } END { for (f in n) if (n[f] > 1) print f " is in" who[f] }' "$work/owners" |
 	paste -s -d ,)
-[ -z "$twice" ] || die "each path belongs to one patch of the series: $twice"
+[ -z "$twice" ] || die "each path must belong to only one patch of the series: $twice"
 nobodys=$(cut -d ' ' -f 1 "$work/owners" | comm -13 - "$work/list" | xargs)
-[ -z "$nobodys" ] || die "each path belongs to a patch of the series: no file in series/controller names $nobodys"
+[ -z "$nobodys" ] || die "each path must belong to a patch of the series: no file in series/controller lists $nobodys"
 
-# put -R|-N FILE: takes a patch's part off, or puts it on.
+# put -R|-N FILE: reverts (-R) or applies (-N) the diff in FILE.
 put() {
 	part "$2" | (cd "$work/tree" && patch --quiet --no-backup-if-mismatch --fuzz=0 -p1 "$1") >"$build/log/series.log" 2>&1 ||
-		die "${2#"$top"/}: what it adds to $(parts "$2" | xargs) has to change with that: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
+		die "${2#"$top"/}: its diff of $(parts "$2" | xargs) does not apply and must be updated: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
 }
 for ((i = ${#patches[@]} - 1; i >= 0; i--)); do
 	put -R "${patches[i]}"
@@ -136,7 +138,7 @@ for p in "${patches[@]}"; do
 	in_repo add --all
 	message "$p" | in_repo commit --quiet "${signoff[@]}" --cleanup=verbatim --file=-
 done
-diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not end at this clone's tree"
+diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not lead to this clone's tree"
 
 rm -rf "$out"
 

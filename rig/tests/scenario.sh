@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Scenarios: machines of other kinds, each a file in tests/scenarios. Lines of a key and its value:
+# Scenarios: variants of the test machine, one file each in tests/scenarios. Each line has a key and its value:
 #
-#   cpu PROPERTIES    of the CPUs, which win over boot.sh's
-#   psp PROPERTIES    of the PSP, see machine/qemu/psp.c
-#   kernel WORDS      more for the kernel's command line
-#   bases BASES       where it makes sense; without this, everywhere
-#   tests TESTS       what tests/guest/selftests runs
-#   skips REASONS     an extended regular expression: subtests that are skipped for these do not apply
-#   quick             runs in every "make test"; the others with ALL=1
+#   cpu PROPERTIES    CPU properties; they override those of boot.sh
+#   psp PROPERTIES    PSP properties, see machine/qemu/psp.c
+#   kernel WORDS      added to the kernel's command line
+#   bases BASES       bases that have the scenario (default: all)
+#   tests TESTS       arguments of tests/guest/selftests
+#   skips REASONS     extended regular expression: a subtest that is skipped for one of these reasons does not apply
+#   quick             the scenario runs in every "make test"; the others only with ALL=1
 
 . "$(dirname "${BASH_SOURCE[0]}")/../kernel/tree.sh"
 
-# load_scenario NAME BASE: sets scenario[KEY], and machine_options for boot.sh; fails where it is not for BASE.
+# load_scenario NAME BASE: sets scenario[KEY], and machine_options for boot.sh; fails if BASE lacks the scenario.
 load_scenario() {
 	local file=$rig/tests/scenarios/$1 key value
 	[ -f "$file" ] || die "rig/tests/scenarios/$1: no such scenario"

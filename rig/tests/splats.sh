@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Looks through a kernel log for what no run may cause.
+# Checks a kernel log for splats: warnings, bugs and other reports that no run may cause.
 #
 #   rig/tests/splats.sh LOGFILE
 #
-# Prints each offending line and exits 1, or exits 0 silently. A test that provokes a warning on
-# purpose announces it by a line that ends in "expect WARNING: WHERE": the next WARNING must then be from
-# WHERE, a function or a source file, and must come; or in "allow WARNING: WHERE", if it need not come.
+# Prints each splat and exits 1, or prints nothing and exits 0. A test announces a warning that it causes on purpose by
+# a line that ends in "expect WARNING: WHERE": then a WARNING from WHERE, a function or a source file, must follow.
+# After "allow WARNING: WHERE" that WARNING may be missing.
 #
-# A data race counts where a function of ours or of our tests is on one of the stacks, and neither just
-# interrupted, nor printing, which it does from a buffer that is not its own, nor stopping a thread, which
-# sets flags as it exits: the rest of the kernel has some that it lives with.
+# A data race is a splat if one of its stacks has a function of ours or of our tests, unless that function was only
+# interrupted, or called printk() or kthread_stop(): their data is not ours. All other data races are ignored, because
+# the rest of the kernel has known ones.
 
 set -euo pipefail
 export LC_ALL=C
@@ -22,7 +22,7 @@ awk '
 	function bad(line) { print line; failed = 1 }
 	function missing() {
 		if (expected != "" && !allowed)
-			bad("the announced WARNING from " expected " has not come")
+			bad("the announced WARNING from " expected " is missing")
 		expected = ""
 	}
 	{ sub(/\r$/, "") }
@@ -57,12 +57,12 @@ awk '
 	/detected stall|soft lockup|hard LOCKUP|nobody cared/ ||
 	/list_(add|del) corruption|refcount_t: |unreferenced object|kmemleak: [0-9]+ new/ ||
 	/unable to handle|Segfault with no mm|Kernel mode (fault|signal)/ { bad($0) }
-	# Nobody knows what was in it.
+	# The dropped messages may contain splats.
 	/^\*\* [0-9]+ printk messages dropped \*\*/ { bad($0) }
 	END {
 		missing()
 		if (!booted)
-			bad("this is not the log of a kernel")
+			bad("this is not a kernel log")
 		if (failed)
 			print "error: splats in " FILENAME > "/dev/stderr"
 		exit failed

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Reads the results of a run: kunit.py's parser for the tests, splats.sh for the kernel's log, whose
-# splats together are one more failure.
+# Counts the results of a run: kunit.py's parser reads those of the tests, splats.sh checks the kernel's log. All splats
+# together count as one failure.
 #
 #   rig/tests/verdict.sh BASE KTAP_FILE KERNEL_LOG
 
@@ -16,7 +16,7 @@ summary=$(/usr/bin/python3 -B "$home/source/tools/testing/kunit/kunit.py" \
 	parse "$ktap") || true
 grep -E '\[(FAILED|CRASHED|SKIPPED|ERROR)\]|^.{11}ERROR' <<<"$summary" || true
 numbers=$(sed -n 's/.*Ran [0-9]* tests: //p' <<<"$summary")
-[ -n "$numbers" ] || die "$ktap: no result of any test in it"
+[ -n "$numbers" ] || die "$ktap: there are no test results"
 IFS=', ' read -ra words <<<"$numbers"
 for ((i = 0; i < ${#words[@]}; i += 2)); do
 	case ${words[i]} in
@@ -25,7 +25,7 @@ for ((i = 0; i < ${#words[@]}; i += 2)); do
 	*) failed=$((failed + words[i + 1])) ;;
 	esac
 done
-# The parser forgets a program that failed although its subtests passed.
+# The parser does not count a program that failed although its subtests passed.
 top=$(grep -c '^not ok ' "$ktap" || true)
 [ "$failed" -ge "$top" ] || failed=$top
 "$rig/tests/splats.sh" "$log" || failed=$((failed + 1))

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Times single calls that walk up the hierarchy.  tenant, beside this, writes
- * a command to the parameter "run" and reads the median and the longest time,
- * in ns, back from it.  Built against ours, and with -DSTOCK against stock's
- * API.
+ * Times single calls that walk up the hierarchy.  tenant.c writes a command to
+ * the parameter "run" and reads the median and the longest time, in ns, from
+ * it.  Built against our API and, with -DSTOCK, against stock's.
  *
- * COUNT calls each, of the cgroup of the caller:
+ * Timed, COUNT calls each, with the cgroup of the caller:
  *
- *	charge		of one unit each; they are granted and kept
- *	refuse		the same, all of them refused
- *	move		the charges that are kept
- *	refuse_move	the same, all of them refused
- *	release		the charges that are kept
- *	read FILE
+ *	charge		charge one unit; the charges are granted and kept
+ *	refuse		charge one unit; all charges are refused
+ *	move		move the kept charges
+ *	refuse_move	the same; all moves are refused
+ *	release		release the kept charges
+ *	read FILE	read the file
  *
  * Not timed:
  *
- *	raise		raise the peaks above what the other commands charge
- *	hold SLOT N	charge N units, to be kept in one of two slots
- *	drop SLOT	release them
+ *	raise		raise the peaks above the usage of later charges
+ *	hold SLOT N	charge N units and keep the charge in SLOT, 0 or 1
+ *	drop SLOT	release the charge in SLOT
  *
  * The time of a call is an upper bound of the time that it holds the lock of
  * the resource: it includes the reference to the cgroup and the notifications.
@@ -65,7 +64,7 @@ static void release(struct misc_cg_charge *charge)
 	charge->cg = NULL;
 }
 
-/* It has no such call: its users charge and uncharge. */
+/* Stock has no such call: its users charge and uncharge. */
 static int move(struct misc_cg_charge *to, struct misc_cg_charge *from)
 {
 	return -EOPNOTSUPP;
@@ -112,7 +111,7 @@ static void unregister_res(void)
 }
 #endif
 
-/* Half of them are in use; a move goes to the other half. */
+/* One half is in use; a move goes to the other half. */
 static struct misc_cg_charge charges[2][COUNT];
 static unsigned int half;
 static struct misc_cg_charge held[2];
@@ -125,7 +124,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Fails where a call returns anything but @expected. */
+/* Fails if a call returns anything but @expected. */
 #define TIME(expected, call) ({						\
 	unsigned int i;							\
 	int ret, bad = 0;						\
@@ -238,5 +237,5 @@ static void __exit lock_hold_exit(void)
 }
 module_exit(lock_hold_exit);
 
-MODULE_DESCRIPTION("How long a call that walks up the hierarchy takes");
+MODULE_DESCRIPTION("Times calls that walk up the cgroup hierarchy");
 MODULE_LICENSE("GPL");

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# How long the lock of a resource is held while a tenant with 5,000 levels and 1,000 cgroups does its
-# worst, beside stock's walks, in the test machine: ours and stock by turns.
+# Times the calls that hold a resource's lock longest, by a tenant with 5,000 levels and 1,000 cgroups, and stock's
+# walks, in the test machine: ours and stock alternate.
 #
 #   rig/bench/lock-hold/run.sh BASE
 #
-# What is timed is in rig/bench/lock-hold. The result is in build/lock-hold/BASE.
+# tenant.c has the calls. The results are in build/lock-hold/BASE.
 
 . "$(dirname "$0")/../../kernel/tree.sh"
 
@@ -48,7 +48,7 @@ for flavor in stock ours; do
 done
 step "time walks of 5,000 levels, $rounds rounds (about 5 minutes)" "lock-hold-$base" measure
 
-# Medians of the rounds' medians, and the longest call of all rounds, in microseconds.
+# The table has the median of all rounds' medians and the longest call of all rounds, in microseconds.
 awk '
 	FNR == 1 { flavor = FILENAME ~ /\/ours\.[0-9]+\.log$/ ? "ours" : "stock" }
 	$1 == "lock-hold:" {
@@ -91,8 +91,8 @@ awk '
 			most["ours"], which["ours"], most["stock"], which["stock"], most["ours"] / most["stock"]
 	}' "$out"/*.log | tee "$out/results"
 cat <<'END'
-These are times of calls, an upper bound of the time that the lock is held; with readers they include waiting
-for it. Walks with the lock held: charge and release 1, refused_charge and refused_move 3, charge_new_peak 4,
-move_new_peak 5. A read takes four locks one after the other, max.effective with a walk each. All of it is
-emulated, and the longest calls are those that the host interrupted.
+The time of a call is an upper bound of the time that it holds the lock; with readers it includes waiting for
+the lock. Walks with the lock held: charge and release 1, refused_charge and refused_move 3, charge_new_peak 4,
+move_new_peak 5. A read takes four locks one after the other, max.effective with a walk each. The machine is
+emulated; the longest calls are those that the host interrupted.
 END

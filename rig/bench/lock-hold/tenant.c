@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A tenant with two branches of 5,000 levels and 1,000 cgroups beside them, who
- * does what takes longest.  The module lock_hold makes the calls and times them.
- * Prints "lock-hold: CASE CONDITION MEDIAN LONGEST" in ns, where the condition
- * is "quiet", or "readers" while two processes read the 1,000 cgroups' files.
+ * Makes a tenant with two branches of 5,000 levels and 1,000 cgroups beside
+ * them, and has the module lock_hold make and time the calls that take longest
+ * there.  Prints "lock-hold: CASE CONDITION MEDIAN LONGEST" in ns.  The
+ * condition is "readers" while two processes read the files of the 1,000
+ * cgroups, otherwise "quiet".
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -35,13 +36,13 @@ static int sys(int ret)
 	return ret < 0 ? -errno : ret;
 }
 
-/* A branch: where its top is, and an open folder at its deepest level. */
+/* A branch: the path of its top, and the open folder of its deepest level. */
 struct branch {
 	const char *top;
 	int deepest;
 };
 
-/* Paths end at 4,096 characters, so that each level is made from the one above. */
+/* Makes each level from the one above, as paths are limited to 4,096 bytes. */
 static void make(struct branch *b)
 {
 	char path[64];
@@ -90,7 +91,7 @@ static void report(const char *what)
 	fflush(stdout);
 }
 
-/* The line of the resource in a file of the branch's top. */
+/* The resource's number in a file of the branch's top. */
 static unsigned long long number(struct branch *b, const char *file)
 {
 	char text[256], key[64], *line;
@@ -120,8 +121,8 @@ static void set_max_to_usage(struct branch *b)
 }
 
 /*
- * From now on each charge of the deepest level exceeds the peak of the top, and
- * of no level below it: this is found at the end of the first walk.
+ * Makes each later charge of the deepest level exceed the peak of the top, but
+ * of no level below: the first walk finds this at its end.
  */
 static void reach_peak(struct branch *b, int slot)
 {
@@ -178,7 +179,7 @@ static void measure(struct branch *a, struct branch *b)
 	run("drop 1");
 }
 
-/* Reads the files of the cgroups beside the branches for ever. */
+/* Reads the files of the cgroups beside the branches in an endless loop. */
 static void reader(int start)
 {
 	static const char * const files[] = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs a command as in a container: in a cgroup namespace rooted at its own
- * cgroup, with a fresh cgroup2 mount in place of the host's.
+ * Runs a command as in a container: in a cgroup namespace rooted at the
+ * caller's cgroup, with a new cgroup2 mount in place of the host's.
  *
  *	in-cgroupns COMMAND [ARG...]
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the programs that torture the controller share: small files, allocations
- * that fail, modules.  What can fail returns -errno.
+ * Common code of test programs: small files, allocations that fail, modules.
+ * Functions that can fail return -errno.
  */
 #ifndef RIG_GUEST_LIB_H
 #define RIG_GUEST_LIB_H
@@ -26,7 +26,7 @@ static const char * const misc_files[] = {
 
 #define NR_FILES (sizeof(misc_files) / sizeof(misc_files[0]))
 
-/* One write() of @text to the file. */
+/* Write @text to the file with one write(). */
 static inline int put(const char *text, const char *path)
 {
 	int ret = 0, fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -39,7 +39,7 @@ static inline int put(const char *text, const char *path)
 	return ret;
 }
 
-/* The file as a string; returns its length. */
+/* Read the file as a string; returns the length of the string. */
 static inline int get(char *buf, size_t size, const char *path)
 {
 	size_t len = 0;
@@ -57,7 +57,7 @@ static inline int get(char *buf, size_t size, const char *path)
 	return ret < 0 ? ret : (int)len;
 }
 
-/* As above, in a cgroup. */
+/* put() and get() for a file of a cgroup */
 static inline int cg_put(const char *cgroup, const char *file, const char *text)
 {
 	char path[PATH_MAX];
@@ -76,7 +76,7 @@ static inline int cg_get(const char *cgroup, const char *file, char *buf,
 }
 
 /*
- * Faults: the Nth allocation from here on fails, of those that this task makes
+ * Faults: make the Nth allocation of this task fail
  */
 
 static int fault_fd = -1;
@@ -84,8 +84,8 @@ static int fault_fd = -1;
 #define FAILSLAB "/sys/kernel/debug/failslab/"
 
 /*
- * Allocations fail only ("require"), or never ("reject"), where that function
- * of the kernel is on the stack; NULL stands for all functions.
+ * Let allocations fail only ("require") or never ("reject") while @function of
+ * the kernel is on the stack; NULL stands for all functions.
  */
 static inline int fault_filter(const char *what, const char *function)
 {
@@ -99,7 +99,7 @@ static inline int fault_filter(const char *what, const char *function)
 			continue;
 		if (!strcmp(name, function))
 			start = address;
-		/* They are sorted: it ends where the next one starts. */
+		/* Symbols are sorted: @function ends where the next one starts. */
 		if (start && address > start) {
 			end = address;
 			break;
@@ -118,18 +118,18 @@ static inline int fault_filter(const char *what, const char *function)
 	return ret ? ret : put(line, path);
 }
 
-/* Once a boot; fails where the kernel cannot. */
+/* Call once per boot; fails if the kernel has no fault injection. */
 static inline int fault_init(void)
 {
 	int ret = put("N", FAILSLAB "ignore-gfp-wait");
 
 	ret = ret ? ret : put("0", FAILSLAB "verbose");
 	ret = ret ? ret : put("32", FAILSLAB "stacktrace-depth");
-	/* Every allocation has kmemleak make one of its own. */
+	/* Spare kmemleak, which makes an allocation of its own for each one. */
 	return ret ? ret : fault_filter("reject", "__alloc_object");
 }
 
-/* Once a process, as the file is the process's own. */
+/* Call once per process: fail-nth belongs to the process that opens it. */
 static inline int fault_open(void)
 {
 	fault_fd = open("/proc/self/fail-nth", O_RDWR | O_CLOEXEC);
@@ -178,7 +178,7 @@ static inline int module_load(const char *file, const char *parameters)
 	return ret;
 }
 
-/* Waits for files that are just being closed. */
+/* Retries while the module is in use: its files may just be closing. */
 static inline int module_unload(const char *name)
 {
 	int i;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Creates SEV VMs, as a VMM does, and holds them until it is killed.  /dev/kvm
- * is all that takes: /dev/sev is for the next step, the launch of a guest.
+ * Creates SEV VMs, as a VMM does, and holds them until it is killed.  It needs
+ * only /dev/kvm; /dev/sev is for the next step, the launch of a guest.
  *
  *	sev-vm [-e] COUNT
  *
- * -e makes them SEV-ES VMs.  It prints one line for each VM, "created" or
- * "refused" and why, stops at the first that is refused, and prints
- * "holding N".  On SIGUSR1 it moves the encryption context of its first VM to a
- * new VM, as an upgrade of the VMM on the same host does, and prints "moved" or
- * the error.
+ * -e creates SEV-ES VMs.  Prints one line for each VM, "created" or
+ * "refused: ERROR", stops at the first refusal and prints "holding N".  On
+ * SIGUSR1 it moves the encryption context of its first VM to a new VM, as an
+ * upgrade of the VMM on the same host does, and prints "moved" or
+ * "not moved: ERROR".
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds the QEMU of the test machine: Debian's, with the patches beside this script and psp.c, and without the
-# devices that the test machine does not have.
+# Builds the test machine's QEMU: Debian's source with the patches and psp.c in this folder, and only the devices
+# that the test machine uses.
 #
-#   rig/machine/qemu/build.sh          builds it, unless it is there already
-#   rig/machine/qemu/build.sh --path   prints where it is, or will be
+#   rig/machine/qemu/build.sh          builds QEMU, unless the binary exists
+#   rig/machine/qemu/build.sh --path   prints the binary's path, whether it exists or not
 #
-# The path has a hash of what goes into it, so that clones with different patches do not meet. The source is the
-# one in the cache.
+# The path contains a hash of the patches, psp.c, devices.mak and the options, so that clones with different patches
+# have different binaries.
 
 . "$(dirname "$0")/../../lib.sh"
 
@@ -26,7 +26,7 @@ case ${1-} in
 '') ;;
 *) die "usage: rig/machine/qemu/build.sh [--path]" ;;
 esac
-# One that was built on another release of Debian may not find its libraries here.
+# Test that the binary starts: one from another Debian release may lack libraries here.
 ! "$binary" --version >/dev/null 2>&1 || exit 0
 
 "$rig/fetch.sh" qemu
@@ -43,7 +43,7 @@ trap 'rm -rf "$tree"' EXIT
 
 patched() {
 	local p
-	# Copied, not linked: patch may write in place.
+	# A copy instead of hard links, as patch may write in place.
 	cp -a "$cache/qemu/source/." "$tree"
 	for p in "$here"/*.patch; do
 		echo "${p##*/}"
@@ -53,7 +53,7 @@ patched() {
 	cp "$here/devices.mak" "$tree/configs/devices/x86_64-softmmu/rig.mak"
 }
 
-# QEMU looks for meson beside the first python3 in PATH; only Debian's own has it.
+# QEMU's configure uses meson of the first python3 in PATH: that must be Debian's, which has meson installed.
 configured() {
 	cd "$tree"
 	mkdir build

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# The devices of the test machine, for --without-default-devices: what boot.sh names, and HPET, which Linux
-# calibrates its clocks with.
+# The devices of the test machine, for --without-default-devices: those that boot.sh uses, and HPET, with which Linux
+# calibrates its clocks.
 CONFIG_Q35=y
 CONFIG_HPET=y
 CONFIG_VIRTIO_PCI=y

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An AMD Platform Security Processor, as far as Linux needs one to run SEV
- * guests: the mailbox of the SEV firmware, and the life of a guest from
- * LAUNCH_START to DECOMMISSION.
+ * AMD Platform Security Processor (PSP) with the functions that Linux needs to
+ * run SEV guests: the mailbox of the SEV firmware, and the commands for the
+ * life of a guest from LAUNCH_START to DECOMMISSION.
  *
- * It keeps to the firmware's rules (states, owners of ASIDs, flushes), so that
- * a host that breaks one is told so.  Memory is measured, but never encrypted.
+ * It enforces the firmware's rules (states, owners of ASIDs, flushes): a
+ * command that breaks a rule fails.  Memory is measured, but never encrypted.
  *
- * Which ASIDs there are is said by the CPUs, see their property sev-max-asid.
+ * The ranges of ASIDs are properties of the CPUs, see sev-max-asid.
  */
 
 #include "qemu/osdep.h"
@@ -49,7 +49,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(AmdPsp, AMD_PSP)
 #define API_MINOR       55
 #define BUILD           21
 
-/* The firmware's answers.  */
+/* Status codes of the firmware.  */
 enum {
     OK = 0x00,
     INVALID_PLATFORM_STATE = 0x01,
@@ -88,10 +88,10 @@ typedef struct Guest {
     uint32_t policy;
     uint32_t asid;              /* 0: not active */
     uint8_t state;
-    GChecksum *digest;          /* of what was launched */
+    GChecksum *digest;          /* of the launched memory */
 } Guest;
 
-/* In asids[]; any other value is the handle of the guest that has it.  */
+/* Values in asids[]; any other value is the handle of the ASID's guest.  */
 #define ASID_FREE       0
 #define ASID_DIRTY      UINT32_MAX
 
@@ -99,14 +99,14 @@ struct AmdPsp {
     PCIDevice parent_obj;
 
     MemoryRegion mmio;
-    uint32_t init_fails;        /* how many INITs are still to fail */
+    uint32_t init_fails;        /* number of INIT commands still to fail */
 
     uint32_t inten;
     uint32_t intsts;
     uint32_t cmdresp;
     uint32_t cmdbuf[2];
 
-    /* The firmware.  */
+    /* State of the firmware.  */
     uint8_t state;
     bool es;
     uint32_t last_handle;
@@ -160,7 +160,7 @@ static uint16_t cmd_init(AmdPsp *s, uint8_t *buf)
     s->max_asid = cpu_property("sev-max-asid");
     s->min_asid = cpu_property("sev-min-asid");
     s->asids = g_new(uint32_t, s->max_asid + 1);
-    /* Who had them before is not known.  */
+    /* ASIDs may have been used before INIT: DF_FLUSH must come first.  */
     for (asid = 0; asid <= s->max_asid; asid++) {
         s->asids[asid] = ASID_DIRTY;
     }
@@ -179,10 +179,11 @@ static uint16_t cmd_platform_status(AmdPsp *s, uint8_t *buf)
 }
 
 /*
- * give - hand something out into a buffer that the host names
- * @addr, @len: the fields of the command that have its address and size
+ * give - copy data to a buffer of the host
+ * @addr, @len: the command's fields for the buffer's address and size
  *
- * A host that does not know how much there is asks with a size of 0.
+ * Sets the field @len to the size of the data, and fails if the buffer is
+ * smaller: a host passes 0 to find out the size.
  */
 static uint16_t give(AmdPsp *s, uint8_t *addr, uint8_t *len, const void *data,
                      uint32_t size)
@@ -199,7 +200,7 @@ static uint16_t give(AmdPsp *s, uint8_t *addr, uint8_t *len, const void *data,
     return OK;
 }
 
-/* Nobody can verify them: certificates that have the size of real ones.  */
+/* Zeroes instead of certificates, with the size of real ones.  */
 static uint16_t cmd_pdh_cert_export(AmdPsp *s, uint8_t *buf)
 {
     enum { CERT = 2084 };
@@ -214,7 +215,7 @@ static uint16_t cmd_pdh_cert_export(AmdPsp *s, uint8_t *buf)
     return pdh ?: chain;
 }
 
-/* One processor, one id.  */
+/* The fixed ID of the only processor.  */
 static uint16_t cmd_get_id(AmdPsp *s, uint8_t *buf)
 {
     static const uint8_t id[64] = "amd-psp";
@@ -251,7 +252,7 @@ static uint16_t cmd_launch_start(AmdPsp *s, uint8_t *buf)
     if (s->state == PLATFORM_UNINIT) {
         return INVALID_PLATFORM_STATE;
     }
-    /* A handle here names a guest whose key is to be shared.  */
+    /* With a handle, the new guest shares the key of the guest it names.  */
     if (shared && !find_guest(s, shared)) {
         return INVALID_GUEST;
     }
@@ -365,8 +366,8 @@ static uint16_t cmd_launch_measure(AmdPsp *s, Guest *g, uint8_t *buf)
 {
     enum { MAC = 32, NONCE = 16 };
     /*
-     * The key would come in the session, wrapped for this very processor: all
-     * zero instead, so that a test can compute what to expect.
+     * Real firmware gets the key from the session, encrypted for this
+     * processor.  Here it is zero, so that a test can compute the result.
      */
     static const uint8_t key[16];
     uint8_t out[MAC + NONCE], head[8], digest[32];
@@ -555,7 +556,7 @@ static void psp_realize(PCIDevice *pdev, Error **errp)
 
     if (!object_property_find(OBJECT(first_cpu), "sev-max-asid") ||
         !cpu_property("sev-max-asid")) {
-        error_setg(errp, "amd-psp: the CPU has no SEV, see its property "
+        error_setg(errp, "amd-psp: the CPU has no SEV: set its property "
                    "sev-max-asid");
         return;
     }
@@ -569,7 +570,7 @@ static void psp_realize(PCIDevice *pdev, Error **errp)
 }
 
 static Property psp_properties[] = {
-    /* The first so many INITs fail: what does a host do, and afterwards?  */
+    /* Number of INIT commands that fail, to test how a host handles it.  */
     DEFINE_PROP_UINT32("init-fails", AmdPsp, init_fails, 0),
     DEFINE_PROP_END_OF_LIST(),
 };

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Create an SEV VM and hold it in a way that "ls -l /proc/PID/fd" does not show.
+"""Create an SEV VM and hold it without a descriptor of the VM in /proc/PID/fd.
 
     hold.py mapping     a mapped vCPU; its descriptors are closed
-    hold.py memory      a guest_memfd; all others are closed
+    hold.py memory      a guest_memfd; all other descriptors are closed
     hold.py ring        a descriptor registered with io_uring, and closed
     hold.py socket      a descriptor sent over a unix socket, closed, not received
     hold.py thread      a descriptor, in a process whose main thread has ended

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the programs that operators use, unchanged, in the Debian system (see machine/debian.sh) on a kernel of ours or
-# of stock, by the scripts in this folder, and prints a table of what worked.
+# Runs the scripts in this folder in the Debian system (see machine/debian.sh), on our kernel or on stock. They test
+# unchanged programs that operators use. Prints a table of the results.
 #
 #   rig/tests/clients/run.sh [--login] BASE ours|stock
 #
-# The system is booted twice, with the same disk: limits that the first boot writes to its files are set during
-# the second one. With --login it gives a root prompt instead; the scripts are in /rig there.
+# The system is booted twice with the same disk: the first boot writes files that set limits during the second one.
+# --login starts a root prompt instead, with the scripts in /rig.
 
 . "$(dirname "$0")/../../lib.sh"
 
@@ -42,7 +42,7 @@ disk=$kernel/clients.qcow2
 rm -f "$disk"
 trap 'rm -f "$disk"' EXIT
 rc=0
-# boot SCRIPT NAME: the logs are in a folder of that name.
+# boot SCRIPT NAME: boots the system and runs SCRIPT; the logs are in the folder NAME.
 boot() {
 	"${machine[@]}" --keep "$disk" --run "$1" --name "$2" --limit 3600 "$kernel" "$files.img" |
 		{ grep --line-buffered -E '^(## |FAILED)' || true; } || rc=$?
@@ -53,9 +53,9 @@ echo "run the clients in the test machine ... (logs: ${log#"$PWD"/})"
 boot 'boot first' clients-first-boot
 boot all clients
 results=$(cat "$kernel/clients-first-boot/console.log" "$log/console.log" | tr -d '\r' | grep -P '^result\t') ||
-	die "no client has said anything; see $log"
+	die "no client has printed a result; see $log"
 {
-	printf 'client\tversion\twhat was done\tverdict\n'
+	printf 'client\tversion\tcase\tresult\n'
 	cut -f 2- <<<"$results"
 } | awk -F '\t' '
 	{ for (i = 1; i <= 4; i++) if (length($i) > width[i]) width[i] = length($i); line[++n] = $0 }

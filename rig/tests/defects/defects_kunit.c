@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Known defects that no ioctl of KVM reaches: KUnit tests that are built
- * against the API of stock, with -DSTOCK, and against ours.
+ * KUnit tests of known defects that no ioctl of KVM reaches.  Built against
+ * our API and, with -DSTOCK, against stock's.
  */
 #include <kunit/test.h>
 #include <linux/kthread.h>
@@ -13,7 +13,7 @@
 
 static struct misc_cg *cg;
 
-/* Whoever has an amount of it, as a VM has its key. */
+/* Owner of an amount of the resource, as a VM owns its ASID. */
 struct owner {
 #ifdef STOCK
 	u64 amount;
@@ -91,7 +91,7 @@ static void amount_whose_sum_wraps_is_refused(struct kunit *test)
 	release(&one);
 }
 
-/* Asks for more than there will ever be, again and again. */
+/* Repeats a charge that exceeds the capacity. */
 static int charge_too_much(void *data)
 {
 	struct owner owner = {};

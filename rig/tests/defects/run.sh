@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the tests on stock, on stock with the fixes in series/fixes, and on ours, in the same machines and
-# configuration, and prints the results of those that the file "list" names. What no ioctl reaches is tested by the
-# module beside it, TDX by the functions of tdx.c in user space.
+# Runs the selftests and the module defects_kunit on stock, on stock with the fixes in series/fixes, and on ours, in
+# the same machines and configuration, and prints a table with the results of the tests in the file "list". The module
+# tests defects that no ioctl reaches. TDX's functions run in user space.
 #
 #   rig/tests/defects/run.sh BASE
 
@@ -19,7 +19,7 @@ rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
 
-# in_machine FLAVOR NAME TESTS [OPTION...]
+# in_machine FLAVOR NAME TESTS [OPTION...]: runs the tests; NAME is the scenario, or "usual".
 in_machine() {
 	local flavor=$1 name=$2 tests=$3
 	shift 3
@@ -57,7 +57,7 @@ for flavor in stock fixed ours; do
 	tdx "$flavor"
 done
 
-# A defect has several tests: if one fails, it is there.
+# A defect may have several tests: one failure means that the defect is present.
 awk -v base="$base" '
 	FILENAME ~ /\/list$/ {
 		for (i = 2; /^fixed / && i <= NF; i++)
@@ -116,4 +116,4 @@ awk -v base="$base" '
 		}
 		exit bad > 0
 	}' "$rig/tests/defects/list" "$out"/defects-*.ktap ||
-	die "a defect is not shown on stock, is there in ours, or the fixes do not fix what they should"
+	die "each defect must be present in stock, absent in ours, and absent in \"fixed\" where the list says so"

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation fails once: for N = 1, 2, ... the Nth that an operation
- * makes, until it makes fewer.  Each time it must fail with ENOMEM, or succeed
- * all the same, and the misc.* files must read as before.  Prints TAP.
+ * Makes every allocation of an operation fail once: for N = 1, 2, ... the Nth
+ * one, until the operation makes fewer.  Each time the operation must fail with
+ * ENOMEM, or succeed all the same, and is then undone.  After that the misc.*
+ * files must read as before.  Prints TAP.
  *
- * Counters come in batches of four, so that not every new name needs memory for
- * some: of the four names that are registered here in a row, one does.
+ * Counters are allocated for four names at once, so that only every fourth new
+ * name needs memory for them.  Of the four names that are registered here in a
+ * row, one does.
  */
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -20,10 +22,10 @@
 
 #define TEST	"lib/test_misc_cg.ko"
 
-/* No operation makes as many; if one seems to, it has no end. */
+/* More than any operation makes: ends an endless loop. */
 #define MAX_ALLOCATIONS	5000
 
-/* What is wrong with the current test. */
+/* The first error of the current test */
 static char wrong[512];
 
 static __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...)
@@ -37,7 +39,7 @@ static __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...)
 	va_end(args);
 }
 
-/* All misc.* files of all cgroups. */
+/* Reads all misc.* files of all cgroups. */
 static void read_state(char *buf, size_t size)
 {
 	static const char * const cgroups[] = { ROOT, TOP, A, B };
@@ -56,7 +58,7 @@ static void read_state(char *buf, size_t size)
 	}
 }
 
-/* Says what the first line is that differs. */
+/* Reports the first difference. */
 static void compare_states(const char *before, const char *after)
 {
 	while (*before && *before == *after) {
@@ -68,7 +70,7 @@ static void compare_states(const char *before, const char *after)
 }
 
 /*
- * What is done, and how it is undone
+ * Operations, each with the operation that undoes it
  */
 
 static int device = -1;
@@ -89,7 +91,7 @@ static int command(const char *text)
 	return write(device, text, strlen(text)) < 0 ? -errno : 0;
 }
 
-/* A name that is not known is no name for misc.max: no slot is used up. */
+/* After a failure, misc.max must refuse the name: it must not have a slot. */
 static int register_name(const char *name)
 {
 	char text[64];
@@ -101,7 +103,7 @@ static int register_name(const char *name)
 		fault_arm(0);
 		snprintf(text, sizeof(text), "%s 5", name);
 		if (cg_put(A, "misc.max", text) != -EINVAL)
-			say("%s is known after it was refused", name);
+			say("misc.max accepts %s, which is not registered", name);
 	}
 	return err;
 }
@@ -216,10 +218,10 @@ static int unload_test(void)
 
 static struct result {
 	int n;		/* allocations that were made to fail */
-	int absorbed;	/* and made no difference */
+	int absorbed;	/* those after which the operation succeeded */
 } result;
 
-/* Until @op makes no Nth allocation; what it has done remains then. */
+/* Ends when @op makes fewer than N allocations; that last @op is not undone. */
 static void fail_each(int (*op)(void), int (*undo)(void))
 {
 	static char before[1 << 16], after[1 << 16];
@@ -228,7 +230,7 @@ static void fail_each(int (*op)(void), int (*undo)(void))
 	result = (struct result){};
 	for (n = 1; !wrong[0]; n++) {
 		if (n > MAX_ALLOCATIONS)
-			return say("there is no end of allocations");
+			return say("more than %d allocations", MAX_ALLOCATIONS);
 
 		read_state(before, sizeof(before));
 		fault_arm(n);
@@ -260,8 +262,8 @@ static const struct test {
 	const char *name;
 	int (*op)(void);
 	int (*undo)(void);
-	bool keep;	/* what was done, for the tests that follow */
-	const char *under;	/* only allocations under that function of the kernel */
+	bool keep;	/* do not undo the last @op: later tests need it */
+	const char *under;	/* only allocations below this kernel function */
 } tests[] = {
 	{ "enable misc", enable, disable, .keep = true },
 	{ "make a cgroup", make_cgroup, remove_cgroup },
@@ -311,7 +313,7 @@ int main(void)
 	}
 	if (cg_put(ROOT, "cgroup.subtree_control", "+misc") ||
 	    mkdir(TOP, 0755) || mkdir(A, 0755) || mkdir(B, 0755) || leave()) {
-		perror("faults: cannot be set up");
+		perror("faults: setup");
 		return 1;
 	}
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests tools/cgroup/misc_top.py on what "grep -r '' --include='misc.*' | sort" has recorded in the test machine.
+"""Tests tools/cgroup/misc_top.py on files that "grep -r '' --include='misc.*' | sort" recorded in the test machine.
 
-The last line counts. What takes a kernel, that poll() tells of a change, is tested in the Debian system.
+The last line has the counts. poll() needs a kernel: rig/tests/clients/operator tests it in the Debian system.
 """
 import importlib.util
 import json
@@ -29,8 +29,8 @@ sev_es       5   9         5    5       0     0      1 /tenants/b
 sev_es       0   1         1    0       0     0      0 /tenants/a
 tdx          0   4         -    -       -     -      - /tenants/idle
 '''
-# As on a kernel that has the capacity in the root cgroup only, no effective limits, no alloc_fail, and takes
-# no limit of what has no driver.
+# An older kernel: misc.capacity is in the root cgroup only; there is no misc.max.effective and no alloc_fail; a
+# resource without a driver has no limits.
 OLDER = '''\
 RESOURCE USAGE MAX EFFECTIVE PEAK REFUSED LOCAL FAILED CGROUP
 sev          5   -        10    5       -     -      - /
@@ -56,7 +56,7 @@ class MiscTop(unittest.TestCase):
         self.tmp = tempfile.TemporaryDirectory()
         self.top = self.tmp.name
         with open(os.path.join(HERE, 'recorded')) as f:
-            next(f)  # its licence
+            next(f)  # skip the licence
             for line in f:
                 path, text = line.split(':', 1)
                 path = os.path.join(self.top, path)
@@ -110,14 +110,14 @@ class MiscTop(unittest.TestCase):
         self.assertEqual([r for r in json.loads(out)['rows'] if r['resource'] == 'tdx'], [row(out, '/tenants/idle', 'tdx')])
 
     def test_usage_without_a_driver(self):
-        """As after unloading one with charges outstanding: no capacity, no limit."""
+        """A driver was unloaded with charges outstanding: usage, but no capacity and no limits."""
         for path, _, files in os.walk(self.top):
             for name in set(files) & {'misc.capacity', 'misc.max', 'misc.max.effective'}:
                 self.write(os.path.join(path, name), '')
         self.assertEqual(row(self.run_it('--once', '--json'), '/tenants/b')['usage'], 2)
 
     def test_order_is_the_kernels(self):
-        """Also of a name that only the limits of some cgroups have."""
+        """Resources are in the kernel's order, also tdx, which only the limits of one cgroup have."""
         self.write('misc.current', 'sev 5\nsev_es 5\nwidget 7\n')
         self.write('tenants/misc.current', 'sev 5\nsev_es 5\nwidget 7\n')
         self.write('tenants/misc.max', 'sev 8\nsev_es max\ntdx 3\nwidget 9\n')
@@ -155,7 +155,7 @@ class MiscTop(unittest.TestCase):
         try:
             first = p.stdout.readline()
             self.assertEqual(row(first, '/tenants/b')['usage'], 2)
-            # poll() says nothing of files on a disk: those of the events have been read once and for all.
+            # poll() reports no changes of files on a disk: the events files are read only once.
             self.write('tenants/b/misc.events', 'sev.max 7\nsev_es.max 0\n')
             self.write('tenants/b/misc.current', 'sev 1\nsev_es 5\n')
             for _ in range(50):
@@ -186,7 +186,7 @@ class MiscTop(unittest.TestCase):
 
         self.write('tenants/a/misc.events', 'sev.max 8\nsev_es.max 0\n')
         self.write('tenants/b/misc.events', 'sev.max 7\nsev_es.max 0\n')
-        # What cannot be read any more is what a cgroup that was removed has left.
+        # The events file of a removed cgroup cannot be read any more: here, the descriptor is that of a folder.
         fd = os.open(self.top, os.O_RDONLY)
         os.dup2(fd, events.files[gone])
         os.close(fd)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many ASIDs KVM counts as the capacity of sev_es: also where the range is
- * split between SEV-ES and SEV-SNP VMs, which takes hardware to be seen.
+ * Tests the number of ASIDs that KVM counts as the capacity of sev_es, also
+ * with the range split between SEV-ES and SEV-SNP VMs: in a real kernel, that
+ * needs hardware.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -12,7 +13,7 @@
 #define ES	BIT(KVM_X86_SEV_ES_VM)
 #define SNP	BIT(KVM_X86_SNP_VM)
 
-/* The ranges as sev_hardware_setup() leaves them. */
+/* Computes the ranges as sev_hardware_setup() does. */
 static unsigned int count(u32 vm_types, unsigned int min_sev_asid,
 			  unsigned int ciphertext_hiding_asids)
 {
@@ -38,15 +39,15 @@ static const struct capacity_case {
 	{ "no ASID for SEV-ES", SEV, 1, 0, 0 },
 	{ "one ASID", SEV | ES, 2, 0, 1 },
 	{ "SEV-ES without SNP", SEV | ES, 6, 0, 5 },
-	{ "a range for both", SEV | ES | SNP, 6, 0, 5 },
-	{ "a range for both, of which the firmware allows SNP", SEV | SNP, 6, 0, 5 },
-	{ "split", SEV | ES | SNP, 6, 2, 5 },
-	{ "split, one is left for SEV-ES", SEV | ES | SNP, 6, 4, 5 },
-	{ "split, nothing is left for SEV-ES", SEV | SNP, 6, 5, 5 },
-	{ "split, and the firmware allows SNP", SEV | SNP, 6, 2, 2 },
-	{ "split, and the firmware allows SEV-ES", SEV | ES, 6, 2, 3 },
+	{ "one range for SEV-ES and SNP", SEV | ES | SNP, 6, 0, 5 },
+	{ "one range, the firmware allows only SNP", SEV | SNP, 6, 0, 5 },
+	{ "split range", SEV | ES | SNP, 6, 2, 5 },
+	{ "split range, one ASID for SEV-ES", SEV | ES | SNP, 6, 4, 5 },
+	{ "split range, no ASID for SEV-ES", SEV | SNP, 6, 5, 5 },
+	{ "split range, the firmware allows only SNP", SEV | SNP, 6, 2, 2 },
+	{ "split range, the firmware allows only SEV-ES", SEV | ES, 6, 2, 3 },
 	{ "Milan", SEV | ES, 100, 0, 99 },
-	{ "Milan, split", SEV | ES | SNP, 100, 50, 99 },
+	{ "Milan, split range", SEV | ES | SNP, 100, 50, 99 },
 };
 
 static void capacity_desc(const struct capacity_case *c, char *desc)
@@ -64,7 +65,7 @@ static void capacity_of_sev_es(struct kunit *test)
 						 c->ciphertext_hiding_asids));
 }
 
-/* Counted one by one, for all ranges that KVM may set up. */
+/* Counts the ASIDs one by one, for all ranges that KVM may set up. */
 static void each_usable_asid_counts_once(struct kunit *test)
 {
 	unsigned int min_sev_asid, hiding, asid, capacity;
@@ -73,7 +74,7 @@ static void each_usable_asid_counts_once(struct kunit *test)
 	for (min_sev_asid = 2; min_sev_asid < 20; min_sev_asid++)
 		for (hiding = 0; hiding < min_sev_asid; hiding++)
 			for (vm_types = 0; vm_types <= (SEV | ES | SNP); vm_types++) {
-				/* Not offered without an ASID. */
+				/* KVM does not offer SEV-ES without an ASID. */
 				if (vm_types & ES && hiding == min_sev_asid - 1)
 					continue;
 				capacity = 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Puts Debian's own QEMU and OVMF into a folder for machine/initrd.sh, with a small Linux to boot as an SEV
-# guest inside the test machine.
+# Makes a folder for machine/initrd.sh with Debian's QEMU and OVMF, and a small Linux that they boot as an SEV guest
+# inside the test machine.
 #
 #   rig/tests/sev-guest/folder.sh FOLDER BZIMAGE
 
@@ -17,7 +17,7 @@ mkdir -p "$folder/lib" "$folder/qemu"
 qemu=/usr/bin/qemu-system-x86_64
 cp "$qemu" /usr/share/ovmf/OVMF.fd "$folder/qemu/"
 cp /usr/share/qemu/{kvmvapic.bin,linuxboot_dma.bin} "$folder/qemu/"
-# Every library, and the loader that all of it is started with.
+# All libraries of QEMU, and the dynamic loader, which starts QEMU in the machine.
 ldd "$qemu" | awk '$2 == "=>" { print $3 } $1 ~ /^\// { print $1 }' | xargs -I{} cp -L {} "$folder/lib/"
 strip "$folder"/lib/* "$folder/qemu/qemu-system-x86_64" 2>/dev/null || true
 

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tortures the controller from user space.
+ * Stress test of the controller from user space.
  *
  *	torture SECONDS SEED
  *
- * Half of the time on cgroup v2, half on a v1 hierarchy, a crowd of workers
- * charges, moves and releases through /dev/test_misc_cg and as SEV VMs, writes
- * limits and capacities, makes and removes cgroups, migrates tasks, is killed;
- * where the kernel can, allocations fail on the way.  Each worker knows what
- * may come of what it does; readers check what must hold all along.  Every few
- * seconds all of them let go of what they hold: then nothing may be in use
- * anywhere, and the modules are unloaded and loaded again under their limits,
- * some of which are written in between.  What the kernel has logged meanwhile
- * is checked, too.
+ * Runs half of the time on cgroup v2, half on a v1 hierarchy.  Many workers
+ * charge, move and release through /dev/test_misc_cg and as SEV VMs, write
+ * limits and capacities, make and remove cgroups, migrate tasks, and are
+ * killed; if the kernel has fault injection, allocations fail meanwhile.  Each
+ * worker checks the results of its calls; readers check invariants of the
+ * files.  The conductor starts the workers.
  *
- * The first thing that is wrong ends it.
+ * Every REST_EVERY seconds the workers release all charges and rest.  Then all
+ * usage must be 0; the modules are unloaded and loaded again, and the limits
+ * must remain, also those that are set while the modules are unloaded.  The
+ * refusals in the kernel's log are checked, too.
+ *
+ * The first error ends the test.
  */
 #define _GNU_SOURCE
 #include <linux/kvm.h>
@@ -40,10 +42,10 @@
 #define REST_EVERY	10	/* seconds */
 #define SAY_EVERY	30
 #define PATIENCE	60
-#define MAX_NAMES	40	/* of the 64 that there may ever be */
+#define MAX_NAMES	40	/* of the kernel's 64 */
 
 /*
- * What is charged, and how
+ * Resources
  */
 
 enum { WILD, SEVEN, STEADY, STILL, SEV, SEV_ES, NR_RESOURCES };
@@ -52,15 +54,15 @@ static const struct resource {
 	const char *name;
 	unsigned int capacity;
 } resources[NR_RESOURCES] = {
-	/* Comes and goes, any capacity, any amount. */
+	/* Registered and unregistered, with any capacity and amounts. */
 	[WILD] = { "torture_wild", 50 },
-	/* The same, but all amounts are multiples of 7: so is every sum. */
+	/* The same, but all amounts and thus all sums are multiples of 7. */
 	[SEVEN] = { "torture_seven", 350 },
-	/* There all the time, with this capacity. */
+	/* Always registered, with this capacity. */
 	[STEADY] = { "torture_steady", 60 },
-	/* The same; only movers have it, only below moves/. */
+	/* The same; charged only by movers, only below moves/. */
 	[STILL] = { "torture_still", 1000 },
-	/* As the machine has them. */
+	/* The ASIDs of the test machine. */
 	[SEV] = { "sev", 10 },
 	[SEV_ES] = { "sev_es", 5 },
 };
@@ -68,35 +70,35 @@ static const struct resource {
 #define PARAMETERS \
 	"resources=torture_wild:50,torture_seven:350,torture_steady:60,torture_still:1000"
 
-/* What every mover holds of STILL while it moves. */
+/* Charges of STILL that every mover holds, and the amount of each. */
 #define MOVER_FILES	4
 #define MOVER_AMOUNT	3
 
 /*
- * The cgroups, all of them there from the beginning to the end
+ * The cgroups that exist from the beginning to the end
  */
 
 enum {
 	LEAF	= 1,	/* has tasks */
-	TREE	= 2,	/* its limits are written all the time */
-	FIXED	= 4,	/* its limits never change while there is a provider */
-	MOVES	= 8,	/* nothing but moves happens here */
+	TREE	= 2,	/* limiters write its limits */
+	FIXED	= 4,	/* its limits only change while there is no provider */
+	MOVES	= 8,	/* only movers charge here */
 };
 
 /*
- * Cgroups are made and removed below this one.  The longest of their paths are
- * longer than the log shows.
+ * Churners make and remove cgroups below this one.  The longest of their paths
+ * are longer than the paths in the log.
  */
 #define NAME_50	"name_of_fifty_characters_0123456789_0123456789_012"
 #define NAME_170 NAME_50 NAME_50 NAME_50 "_and_twenty_more_012"
 #define CHURN	"churn/" NAME_170 "/" NAME_170
-#define CHURN_SIZE 600	/* of a buffer for what is below it */
+#define CHURN_SIZE 600	/* of a buffer for a path below CHURN */
 
 static struct cgroup {
 	const char *name;
 	int flags;
-	int max;	/* of FIXED: its limit of STEADY */
-	int max_sev;	/* of FIXED: its limit of SEV */
+	int max;	/* limit of STEADY, if FIXED */
+	int max_sev;	/* limit of SEV, if FIXED */
 } cgroups[] = {
 	{ "" },
 	{ "tree", TREE },
@@ -143,7 +145,7 @@ static const char *path_of(const char *name)
 }
 
 /*
- * What all processes share
+ * Data shared by all processes
  */
 
 enum {
@@ -161,7 +163,7 @@ static const char * const count_names[NR_COUNTS] = {
 
 static struct shared {
 	bool stop;
-	bool rest;		/* let go of everything and wait */
+	bool rest;		/* release everything and wait */
 	int resting;
 	long counts[NR_COUNTS];
 	int movers_ready, moves_generation;
@@ -180,7 +182,7 @@ static void count(int what)
 	add_shared(counts[what], 1);
 }
 
-/* Ends the worker; the conductor says what is wrong. */
+/* Ends this process and stops the test; main() prints the first error. */
 static __attribute__((noreturn, format(printf, 1, 2))) void fail(const char *fmt, ...)
 {
 	va_list args;
@@ -211,11 +213,11 @@ static long now(void)
 }
 
 /*
- * Faults: one operation in sixteen has one of its allocations fail, if it makes
- * that many
+ * Faults: in one operation of sixteen the Nth allocation fails, if the
+ * operation makes that many
  */
 
-static bool faults;	/* the kernel can */
+static bool faults;	/* the kernel has fault injection */
 static bool faulty, armed;
 
 static void begin(void)
@@ -226,8 +228,8 @@ static void begin(void)
 }
 
 /*
- * What came of the operation: ok() if it was one of what may come of it, which
- * is ENOMEM too where an allocation was made to fail.
+ * The error of the operation.  ENOMEM becomes ENOANO, which no caller accepts,
+ * unless an allocation was made to fail.
  */
 static int end(int err)
 {
@@ -246,7 +248,7 @@ static const char *text_of(int err)
 }
 
 /*
- * Workers are made of steps; what a step does is in these
+ * Parts of the workers' steps
  */
 
 static int enter(const char *name)
@@ -261,7 +263,7 @@ static int enter(const char *name)
 	return err;
 }
 
-/* One with all of @all and none of @none. */
+/* A random cgroup that has all flags of @all and none of @none. */
 static const char *any_cgroup(int all, int none)
 {
 	const struct cgroup *c;
@@ -286,7 +288,7 @@ static void __attribute__((noinline)) rest(void (*let_go)(void))
 	add_shared(resting, -1);
 }
 
-/* Device files, each of which may hold a charge. */
+/* Open files of the device; each may hold a charge. */
 #define NR_FDS	6
 
 static struct {
@@ -354,7 +356,7 @@ static void charge(int i, int r)
 		if (fds[i].held)
 			fail("%s: a file that holds a charge was charged again", text);
 		if (huge)
-			fail("%s: granted, its capacity was never above 700", text);
+			fail("%s: granted, but the capacity was never above 700", text);
 		fds[i].held = true;
 		count(GRANTED);
 		break;
@@ -414,7 +416,7 @@ static void charger(void)
 	}
 }
 
-/* Moves tasks that charge. */
+/* Migrates tasks of chargers. */
 static void migrator(void)
 {
 	char pid[16];
@@ -429,7 +431,7 @@ static void migrator(void)
 	usleep(1000);
 }
 
-/* Holds the same all the time, and moves it. */
+/* Moves charges of constant amounts. */
 static bool mover_ready;
 
 static void mover(void)
@@ -480,7 +482,7 @@ static void mover_let_go(void)
  * Limits
  */
 
-/* The line of @name in what a file reads; NULL if there is none. */
+/* The value in the line of @name, NULL if there is no such line. */
 static const char *value_of(const char *buf, const char *name)
 {
 	size_t len = strlen(name);
@@ -520,7 +522,7 @@ static void read_file(const char *name, const char *file, char *buf, size_t size
 static int nr_limiters, this_limiter;
 static uint64_t limits[NR_CGROUPS][NR_RESOURCES];
 
-/* The only one who writes the limits of its cgroups: they read as written. */
+/* A cgroup's limits have one writer, and must read as it wrote them. */
 static void limiter(void)
 {
 	static const struct {
@@ -584,7 +586,7 @@ static void nothing(void)
 {
 }
 
-/* From the moment that a write has returned, nothing is granted beyond it. */
+/* After a write of a limit returns, no charge beyond the limit is granted. */
 static void lowerer(void)
 {
 	const char *name = resources[STEADY].name;
@@ -614,12 +616,12 @@ static void lowerer(void)
 }
 
 /*
- * Resources that come and go
+ * Resources that are registered and unregistered
  */
 
 static bool registered[2];
 
-/* A name that was never there: all cgroups get counters, those that come meanwhile too. */
+/* Registers a new name, for which also new cgroups must have counters. */
 static void new_name(void)
 {
 	static long last;
@@ -637,7 +639,7 @@ static void new_name(void)
 		fail("%s: %s", text, text_of(err));
 }
 
-/* Whether it has been there for long or is just coming. */
+/* Charges the newest name, or the next one, which may just be registered. */
 static void charge_newest_name(int i)
 {
 	char text[64];
@@ -647,7 +649,7 @@ static void charge_newest_name(int i)
 	err = device_command(fds[i].fd, text);
 	if (!err)
 		fds[i].held = true;
-	/* The next one; or the modules have been loaded again since. */
+	/* Not registered yet, or the modules have been loaded again since. */
 	else if (err != -ENODEV && err != -ENOMEM && err != -EINVAL)
 		fail("%s: %s", text, text_of(err));
 }
@@ -685,7 +687,7 @@ static void provider(void)
 	usleep(10000);
 }
 
-/* All modules have been loaded again when it goes on. */
+/* The modules are loaded again before the provider continues. */
 static void provider_let_go(void)
 {
 	device_close_all();
@@ -693,7 +695,7 @@ static void provider_let_go(void)
 }
 
 /*
- * Cgroups that come and go
+ * Cgroups that are made and removed
  */
 
 static int this_churner;
@@ -719,7 +721,7 @@ static void remove_cgroup(const char *name)
 	count(REMOVED);
 }
 
-/* Cgroups are removed while they are charged; what they held is moved or returned. */
+/* Removes cgroups that hold charges, then moves or releases the charges. */
 static void churner(void)
 {
 	char outer[CHURN_SIZE], inner[CHURN_SIZE + 100], text[CHURN_SIZE + 200];
@@ -773,7 +775,7 @@ static void churner(void)
 	}
 }
 
-/* The css of a cgroup comes and goes, with tasks in it that charge. */
+/* Disables and enables the controller in a cgroup whose tasks charge. */
 static void switcher(void)
 {
 	static bool on = true;
@@ -803,7 +805,7 @@ static void killer(void)
 	pid_t pid = fork();
 
 	if (!pid) {
-		/* The file of faults is its parent's. */
+		/* The open fail-nth file is that of the parent. */
 		faulty = false;
 		for (;;) {
 			charger();
@@ -853,7 +855,7 @@ static void vms_let_go(void)
 	sev = -1;
 }
 
-/* A VM is made of VM @from, or where that is -1, a new one with an ASID. */
+/* Creates a VM with the encryption context of VM @from; -1: with a new ASID. */
 static int vm_create(int how, int from)
 {
 	struct kvm_sev_cmd cmd = { .id = how, .sev_fd = sev };
@@ -928,7 +930,7 @@ static void vm_worker(void)
  * Readers
  */
 
-/* "NAME NUMBER" lines, no name twice; what each line says is in @numbers. */
+/* All lines must be "NAME NUMBER", with no name twice. */
 static void check_grammar(const char *where, int file, const char *buf)
 {
 	bool events = file >= 5;
@@ -989,7 +991,7 @@ static void check_resource(struct cgroup *c, int r, char text[][4096])
 	uint64_t peak = number_of(text[PEAK], res->name);
 	char event[40];
 
-	/* The current one was read first. */
+	/* misc.current was read before misc.peak. */
 	if (peak < current)
 		fail("%s/misc.peak: %s is %llu, it was %llu before", c->name,
 		     res->name, (unsigned long long)peak,
@@ -1029,13 +1031,13 @@ static void check_resource(struct cgroup *c, int r, char text[][4096])
 	never_less("misc.events.local", c, r, &h->local_max,
 		   number_of(text[EVENTS_LOCAL], event));
 	never_less("misc.events", c, r, &h->max, number_of(text[EVENTS], event));
-	/* The local ones were read first. */
+	/* misc.events.local was read before misc.events. */
 	if (h->max < h->local_max)
 		fail("%s/misc.events: %s is %llu, %llu of it local", c->name, event,
 		     (unsigned long long)h->max, (unsigned long long)h->local_max);
 }
 
-/* Where only moves happen, usage stays what it was charged to. */
+/* The usage of "moves" must be constant while movers only move. */
 static void check_moves(int movers)
 {
 	uint64_t expected = movers * MOVER_FILES * MOVER_AMOUNT, now;
@@ -1047,12 +1049,12 @@ static void check_moves(int movers)
 	now = number_of(buf, resources[STILL].name);
 	if (ready && get_shared(moves_generation) == generation &&
 	    now != expected)
-		fail("moves/misc.current: %llu, only moves have happened to %llu",
+		fail("moves/misc.current: %llu, but movers hold %llu",
 		     (unsigned long long)now, (unsigned long long)expected);
 	read_file("moves", "misc.peak", buf, sizeof(buf));
 	now = number_of(buf, resources[STILL].name);
 	if (now > expected)
-		fail("moves/misc.peak: %llu, there were never more than %llu",
+		fail("moves/misc.peak: %llu, but movers never held more than %llu",
 		     (unsigned long long)now, (unsigned long long)expected);
 }
 
@@ -1070,7 +1072,7 @@ static void reader(void)
 	int i, f;
 
 	check_moves(nr_movers);
-	/* Its children have no files at times. */
+	/* The switcher removes the files of this cgroup at times. */
 	if (!strcmp(c->name, "switch/a"))
 		return;
 
@@ -1087,13 +1089,13 @@ static void reader(void)
 	events.fd = open(path_of(name), O_RDONLY | O_CLOEXEC);
 	poll(&events, 1, any(3));
 	close(events.fd);
-	/* The cgroup may go at any time, and be half made. */
+	/* This cgroup may not be complete yet, or be removed at any time. */
 	snprintf(name, sizeof(name), CHURN "/%d/inner/misc.current", any(2));
 	if (get(text[0], sizeof(text[0]), path_of(name)) > 0)
 		check_grammar(name, CURRENT, text[0]);
 }
 
-/* The KUnit tests that are made to run beside all of this. */
+/* Runs the KUnit tests of concurrency beside the other workers. */
 static void kunit(void)
 {
 	static char buf[1 << 16];
@@ -1107,12 +1109,12 @@ static void kunit(void)
 }
 
 /*
- * The crowd
+ * The kinds of workers, with their numbers
  */
 
 static const struct crowd {
 	void (*step)(void);
-	void (*let_go)(void);	/* NULL: goes on while the others rest */
+	void (*let_go)(void);	/* NULL: continues while the others rest */
 	int number;
 	int *which;
 } crowds[] = {
@@ -1171,7 +1173,7 @@ static void start(const struct crowd *crowd, int which)
  * The conductor
  */
 
-/* Until @shared's number of workers at rest is @n. */
+/* Waits until @n workers are at rest. */
 static void wait_for_rest(int n)
 {
 	long end = now() + PATIENCE;
@@ -1214,7 +1216,7 @@ static void unload_modules(void)
 		fail("misc.capacity cannot be read");
 	for (r = 0; r < NR_RESOURCES; r++)
 		if (value_of(buf, resources[r].name))
-			fail("misc.capacity has %s, whose module is gone",
+			fail("misc.capacity has %s, whose module is unloaded",
 			     resources[r].name);
 }
 
@@ -1231,20 +1233,20 @@ static void check_nothing_in_use(void)
 		}
 		for (r = 0; r < NR_RESOURCES; r++)
 			if (number_of(buf, resources[r].name))
-				fail("%s: %s is %llu, everything has been returned",
+				fail("%s: %s is %llu after all charges were released",
 				     cgroups[c].name, resources[r].name,
 				     (unsigned long long)number_of(buf, resources[r].name));
 	}
 }
 
 /*
- * What the log has of refusals: lines of KUnit apart, each is whole, and both
- * paths are of one branch of the tree.
+ * Refusals in the kernel's log, except those of KUnit: each line must be
+ * complete, and the refusing cgroup must be the charged one or its ancestor
  */
 
 static int kmsg = -1;
 
-/* Whether @path is a path of ours, or the end of one. */
+/* Checks that @path is in our tree; returns whether its beginning is cut. */
 static bool path_is_cut(const char *path, const char *line)
 {
 	bool cut = !strncmp(path, ".../", 4);
@@ -1266,7 +1268,7 @@ static void check_refusal(const char *line)
 	sscanf(line, "%*[a-z_]: charge of %llu in %511s refused by %n", &amount,
 	       charged, &n);
 	if (!n)
-		fail("the log has: %s", line);
+		fail("the log has a malformed refusal: %s", line);
 	cut = path_is_cut(charged, line);
 	rest = line + n;
 	if (!strncmp(rest, "the max of ", 11)) {
@@ -1275,14 +1277,14 @@ static void check_refusal(const char *line)
 		rest += n;
 		if (!path_is_cut(refusing, line) && !cut &&
 		    strncmp(charged, refusing, strlen(refusing)))
-			fail("the log has a refusal from elsewhere: %s", line);
+			fail("the log has a refusal by a cgroup that is no ancestor: %s", line);
 	} else if (!strncmp(rest, "the host's capacity", 19)) {
 		rest += 19;
 	}
 	if (sscanf(rest, ": %llu of %llu in use\n%n", &usage, &max, &end) != 2 || !end)
-		fail("the log has: %s", line);
+		fail("the log has a malformed refusal: %s", line);
 	if (usage <= max && amount <= max - usage)
-		fail("the log has the refusal of what fits: %s", line);
+		fail("the log has the refusal of a charge that fits: %s", line);
 	count(LOGGED);
 	if (cut)
 		count(CUT);
@@ -1306,9 +1308,9 @@ static void check_log(void)
 }
 
 /*
- * The limits of all cgroups as misc.max has them, or only the numbers.  Less
- * those of KUnit, which does not rest, and new names, which are not loaded
- * again.
+ * Reads misc.max of all cgroups, or only its lines with numbers.  Leaves out
+ * names of KUnit, which does not rest, and new names, which are not registered
+ * again when the modules are loaded.
  */
 static void read_limits(char text[][4096], bool only_numbers)
 {
@@ -1338,7 +1340,7 @@ static void compare_limits(char before[][4096], char after[][4096],
 			     cgroups[c].name, before[c], after[c], when);
 }
 
-/* Limits of a known name that has no provider. */
+/* Writes and reads limits of a known name that has no provider. */
 static void write_limits(void)
 {
 	const char *name = resources[SEV].name;
@@ -1365,7 +1367,7 @@ static void write_limits(void)
 	}
 }
 
-/* Everybody lets go of everything; the modules go and come back. */
+/* All workers release everything; the modules are unloaded and loaded again. */
 static void rest_all(void)
 {
 	static char before[NR_CGROUPS][4096], numbers[NR_CGROUPS][4096];
@@ -1376,7 +1378,7 @@ static void rest_all(void)
 	check_nothing_in_use();
 	check_log();
 
-	/* "max" is shown of what has a capacity, a number always. */
+	/* misc.max shows "max" only of resources with a capacity, numbers always. */
 	put("register torture_wild 1", DEVICE);
 	put("capacity torture_wild 1", DEVICE);
 	put("register torture_seven 1", DEVICE);
@@ -1385,7 +1387,7 @@ static void rest_all(void)
 	read_limits(numbers, true);
 	unload_modules();
 	read_limits(after, true);
-	compare_limits(numbers, after, "then");
+	compare_limits(numbers, after, "afterwards");
 	write_limits();
 	load_modules();
 	read_limits(after, false);
@@ -1430,7 +1432,7 @@ static void remove_cgroups(void)
 	while (cg_get(V2_ROOT, "cgroup.stat", buf, sizeof(buf)) < 0 ||
 	       number_of(buf, "nr_dying_descendants")) {
 		if (now() > end)
-			fail("removed cgroups are still there after %d s: %s", PATIENCE, buf);
+			fail("removed cgroups are not freed after %d s: %s", PATIENCE, buf);
 		usleep(10000);
 	}
 }
@@ -1443,7 +1445,7 @@ static bool misc_is_on_v2(void)
 	       strstr(buf, "misc");
 }
 
-/* Waits until the last cgroup of the other hierarchy is gone. */
+/* Retries until the last cgroup with misc in the v2 hierarchy is freed. */
 static void go_to_v1(void)
 {
 	long end = now() + PATIENCE;
@@ -1459,7 +1461,7 @@ static void go_to_v1(void)
 	}
 }
 
-/* A hierarchy that has cgroups when it is unmounted stays. */
+/* Retries: a v1 hierarchy that still has cgroups survives its unmount. */
 static void go_to_v2(void)
 {
 	long end = now() + PATIENCE;
@@ -1474,7 +1476,7 @@ static void go_to_v2(void)
 			usleep(10000);
 		}
 		if (mount("none", V1_ROOT, "cgroup", 0, "misc") || now() > end)
-			fail("misc does not come back to v2: %s", strerror(errno));
+			fail("misc does not return to v2: %s", strerror(errno));
 	}
 }
 
@@ -1534,7 +1536,7 @@ static void torture(int seconds)
 	check_nothing_in_use();
 	remove_cgroups();
 	set_shared(stop, false);
-	/* The provider has left them in any state. */
+	/* The provider worker has left its resources in any state. */
 	unload_modules();
 	load_modules();
 }
@@ -1593,7 +1595,7 @@ int main(int argc, char **argv)
 	}
 	faults = !fault_init();
 
-	/* All of the conductor's group end with it. */
+	/* The conductor's process group is killed when the conductor ends. */
 	pid = fork();
 	if (!pid) {
 		setpgid(0, 0);
@@ -1607,7 +1609,7 @@ int main(int argc, char **argv)
 	}
 	kill(-pid, SIGKILL);
 	if (status) {
-		printf("torture: FAILED: %s\n", shared->failed ? shared->error : "the conductor has died");
+		printf("torture: FAILED: %s\n", shared->failed ? shared->error : "the conductor has crashed");
 		return 1;
 	}
 	return 0;
