@@ -18,7 +18,7 @@ initrd = build/$(BASE)/initrd.cpio
 .PHONY: help run test defects torture coverage mutants series series-update series-check lint bench lock-hold guest machine clients shell boot clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Variables: BASE=6.12|7.3, KSRC=your own kernel tree, STOCK=1, CONFIG=run|debug|kcsan, INITRD=file, LIMIT=seconds for boot'
 
 run: ## the main use case, shown and checked step by step, on an emulated SEV host
