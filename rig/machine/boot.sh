@@ -96,7 +96,9 @@ append="panic=-1 log_buf_len=4M no_timer_check $append"
 
 if [ -n "$shell" ]; then
 	echo "Ctrl-A x ends the machine; so does poweroff -f."
-	exec "$qemu" "${args[@]}" -serial mon:stdio -append "console=ttyS0 quiet $append"
+	trap 'rm -f "$dir/initrd"' EXIT
+	"$qemu" "${args[@]}" -serial mon:stdio -append "console=ttyS0 quiet $append"
+	exit
 fi
 
 if [ -n "$script" ]; then

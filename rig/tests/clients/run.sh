@@ -27,7 +27,7 @@ need gcc libc6-dev linux-libc-dev e2fsprogs cpio
 
 rm -rf "$files"
 mkdir -p "$files/modules"
-find "$rig/tests/clients" -type f ! -name ".*" ! -name run.sh -exec cp -t "$files" {} +
+find "$rig/tests/clients" -maxdepth 1 -type f ! -name ".*" ! -name run.sh -exec cp -t "$files" {} +
 cp "$top/tools/cgroup/misc_top.py" "$files/"
 gcc -O2 -Wall -Werror -static -o "$files/sev-vm" "$rig/machine/guest/sev-vm.c"
 (cd "$files/modules" && cpio --quiet -id) <"$kernel/modules.cpio"
