@@ -545,7 +545,7 @@ class MiscTop(unittest.TestCase):
         self.process(3, 'CPU 0/KVM', '/tenants/b/no/misc', [vm])
         self.process(40, 'other', '/tenants/b', ['/anon_inode:kvm-vm', '/srv/kvm-vm', 'socket:[7]'])
         self.process(50, 'moved', '/elsewhere', [vm])
-        self.process(60, 'memory', '/tenants/b', ['anon_inode:[kvm-gmem]'])
+        self.process(60, '$(m', '/tenants/b', ['anon_inode:[kvm-gmem]'])
         # As /proc shows a process whose main thread has ended.
         self.process(70, 'thread', '/tenants/a/vm', [vm], task='task/71')
         # One that ends meanwhile.
@@ -559,7 +559,7 @@ Usage of their own, and processes with VMs open there or below:
 /tenants/b: sev 2, sev_es 5; 3 VMs found, 4 unexplained
   PID 3, $'CPU\\x200/KVM', in /tenants/b/no/misc: 1 VM
   PID 20, qemu, in /tenants/b: 2 VMs
-  PID 60, memory, in /tenants/b: vCPUs or memory of a VM
+  PID 60, $'$(m', in /tenants/b: vCPUs or memory of a VM
 Processes elsewhere with VMs open:
   PID 50, moved, in /elsewhere: 1 VM
 6 unexplained; VMs found beyond the usage where they are: 1
