@@ -42,13 +42,15 @@ then: OpenMetrics and the older format differ in how they write that.
 or below that have VMs open, each process once.  The kernel does not say where a
 VM is charged: it is the cgroup in which it was created, which its process may
 have left.  VMs that are not encrypted, and second descriptors of one VM, count
-as VMs found; so at least what is "unexplained" is held elsewhere.  Run it as
-root, outside of containers.
+as VMs found; so at least what is "unexplained" is held elsewhere.  What no
+process shows is held by descriptors in flight (SCM_RIGHTS) or in io_uring, by
+mapped vCPUs, by guest_memfds, or by the firmware.  Run it as root, outside of
+containers.  Documentation/admin-guide/misc-cgroup.rst says more ("Usage Does
+Not Fall").
 
-On kernels that have no misc.max.effective, EFFECTIVE is "-" except for the
-capacity in the root cgroup, and FAILED is "-".  Such a kernel does not tell
-which cgroup was refused a charge by the limit of another one, and counts a
-refusal by the capacity only if one cgroup uses all of it.
+Kernels without misc.max.effective have "-" for FAILED and, but for the root
+cgroup, EFFECTIVE.  They do not tell which cgroup was refused by the limit of
+another one; the capacity's refusals count only if one cgroup uses all of it.
 """
 
 import argparse
@@ -66,6 +68,7 @@ import time
 
 COLUMNS = ('usage', 'max', 'effective', 'peak', 'refused', 'local', 'failed')
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+CHILD = FOLDER | os.O_NOFOLLOW
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 # What a read says of a cgroup that was removed, and of a process that has ended.
 GONE = (errno.ENOENT, errno.ENODEV, errno.ESRCH)
@@ -103,8 +106,6 @@ class Watch:
 
     def __init__(self):
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if soft == resource.RLIM_INFINITY:
-            soft = WATCHED + NOT_WATCHED
         self.most = min(WATCHED, soft - NOT_WATCHED)
         self.files = {}     # inode number of a cgroup: descriptor of its file
         self.found = set()  # inode numbers of the cgroups of this scan
@@ -164,7 +165,7 @@ def merge(order, names):
             order.insert(position, name)
 
 
-def rows_of(cgroup, path, order):
+def rows_of(cgroup, order):
     """The rows of a cgroup; None if it does not have the controller."""
     current = read(cgroup, 'misc.current')
     if current is None:
@@ -182,7 +183,7 @@ def rows_of(cgroup, path, order):
     for name in names:
         row = {
             'resource': name,
-            'cgroup': path,
+            'cgroup': None,
             'usage': current.get(name, 0),
             'max': limits.get(name),
             'effective': None,
@@ -230,6 +231,7 @@ class Scan:
         self.rows = []
         self.order = []         # of the resources: the kernel's, in every file
         self.unreadable = {}    # path of a cgroup: why
+        self.names = []         # of the cgroup that is visited, and above
         self.here = os.open(top, FOLDER)
         try:
             self.walk()
@@ -243,73 +245,83 @@ class Scan:
             self.order.index(r['resource']), -r['usage'], r['cgroup']))
 
     def walk(self):
-        # Of the cgroup that is open, and of each above it: the path, the rows,
-        # and the names of the children that are still to be visited.
-        levels = [('/', *self.visit(self.here, '/', ()))]
+        # Of the cgroup that is open, and of each above it: the rows, and the
+        # names of the children that are still to be visited.
+        levels = [self.visit(self.here, ())]
         while levels:
-            path, rows, names = levels[-1]
-            if not names:
+            rows, children = levels[-1]
+            if not children:
                 levels.pop()
                 if levels:
+                    self.names.pop()
                     self.go(os.open('..', FOLDER, dir_fd=self.here))
                 continue
-            name = names.pop()
-            path = path.rstrip('/') + '/' + name
+            self.names.append(children.pop())
             try:
-                child = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=self.here)
+                child = os.open(self.names[-1], CHILD, dir_fd=self.here)
             except OSError as error:
-                self.missed(path, error)
+                self.missed(error)
+                self.names.pop()
                 continue
-            level = (path, *self.visit(child, path, rows))
+            level = self.visit(child, rows)
             if level[-1]:
                 levels.append(level)
                 self.go(child)
             else:
                 os.close(child)
+                self.names.pop()
+
+    def path(self):
+        # Not kept for each level: 2,000 long names are a gigabyte of paths.
+        return '/' + '/'.join(self.names)
 
     def go(self, cgroup):
         os.close(self.here)
         self.here = cgroup
 
-    def visit(self, cgroup, path, above):
+    def visit(self, cgroup, above):
         """The rows of a cgroup, and the names of its children."""
         rows = []
         try:
             if self.watch:
                 # Before the reading, so that no change gets lost after it.
                 self.watch.add(cgroup)
-            rows = rows_of(cgroup, path, self.order)
+            rows = rows_of(cgroup, self.order)
             if rows is None:
                 # Nor has any of its children the controller.
-                if path == '/':
+                if not self.names:
                     raise FileNotFoundError(
                         errno.ENOENT, 'no cgroup with the misc controller enabled '
                         '(there is no misc.current)')
                 return [], []
+            path = self.path() if rows else None
+            for row in rows:
+                row['cgroup'] = path
             self.rows += rows
             used = {row['resource']: row['usage'] for row in rows}
             for row in above:
                 row['own'] = max(0, row['own'] - used.get(row['resource'], 0))
         except OSError as error:
-            self.missed(path, error)
+            self.missed(error)
         try:
             return rows, children_of(cgroup)
         except OSError as error:
-            self.missed(path, error)
+            self.missed(error)
             return rows, []
 
-    def missed(self, path, error):
-        if path == '/':
+    def missed(self, error):
+        if not self.names:
             raise error
         if error.errno not in GONE:
-            self.unreadable[path] = error.strerror
+            self.unreadable[self.path()] = error.strerror
 
 
 def proc_path(proc, top):
     """The path of a folder of cgroups, as /proc/PID/cgroup would have it."""
     def text(field):
         # A blank, for example, is \040 there.
-        return os.fsdecode(re.sub(rb'\\\d{3}', lambda m: bytes([int(m[0][1:], 8)]), field))
+        return os.fsdecode(
+            re.sub(rb'\\\d{3}', lambda m: bytes([int(m[0][1:], 8)]), field))
 
     top = os.path.realpath(top)
     root, mount = '/', '/'
@@ -458,29 +470,22 @@ def owners_table(owners):
             unexplained, owners['spare']))
     nobody = unexplained - owners['spare']
     if nobody > 0:
-        lines += ['%d held by no process that shows a VM%s: by descriptors in' % (
-            nobody, ' and could be read' if owners['unreadable'] else ''),
-                  'flight (SCM_RIGHTS) or in io_uring, mapped vCPUs, guest_memfds, or the',
-                  'firmware.  See "Usage Does Not Fall" in misc-cgroup.rst of the kernel.']
+        lines.append('%d held by no process that shows a VM%s: see --help' % (
+            nobody, ' and could be read' if owners['unreadable'] else ''))
     return lines
 
 
-# The metric, its type, the rows' field, and what it means.
+# The metric, without "misc_cgroup_", its type, the rows' field, what it means.
 METRICS = (
-    ('misc_cgroup_capacity', 'gauge', 'capacity', 'What the host has.'),
-    ('misc_cgroup_usage', 'gauge', 'usage', 'In use, in the cgroup and below.'),
-    ('misc_cgroup_max', 'gauge', 'max', 'The limit of the cgroup.'),
-    ('misc_cgroup_max_effective', 'gauge', 'effective',
-     'The most that the cgroup could hold, by all limits and the capacity.'),
-    ('misc_cgroup_peak', 'gauge', 'peak', 'The most that ever was in use.'),
-    ('misc_cgroup_populated', 'gauge', 'populated',
-     'Whether there are processes in the cgroup or below.'),
-    ('misc_cgroup_refusals', 'counter', 'refused',
-     'Charges that the limit of the cgroup or one below refused.'),
-    ('misc_cgroup_refusals_local', 'counter', 'local',
-     'Charges that the limit of the cgroup refused.'),
-    ('misc_cgroup_alloc_fail', 'counter', 'failed',
-     'Charges made in this very cgroup that were refused anywhere.'),
+    ('capacity', 'gauge', 'capacity', 'What the host has.'),
+    ('usage', 'gauge', 'usage', 'Usage, here and below.'),
+    ('max', 'gauge', 'max', 'The limit here.'),
+    ('max_effective', 'gauge', 'effective', 'Smallest of all limits and the capacity.'),
+    ('peak', 'gauge', 'peak', 'The highest usage so far.'),
+    ('populated', 'gauge', 'populated', 'Whether there are processes, here or below.'),
+    ('refusals', 'counter', 'refused', 'Refusals by the limit here or one below.'),
+    ('refusals_local', 'counter', 'local', 'Refusals by the limit here.'),
+    ('alloc_fail', 'counter', 'failed', 'Refusals of what was charged here.'),
 )
 
 
@@ -499,6 +504,7 @@ def openmetrics(scan):
              for name, value in scan.capacity.items()]
     text = []
     for name, kind, field, meaning in METRICS:
+        name = 'misc_cgroup_' + name
         samples = ['%s%s{cgroup=%s,resource=%s} %d' % (
             name, '_total' if kind == 'counter' else '', label(quoted(row['cgroup'])),
             label(row['resource']), row[field])
@@ -600,18 +606,15 @@ def fail(what, error):
 
 def run(args):
     watch = None if args.once else Watch()
-    owners = None
     while True:
         start = time.monotonic()
+        reading = args.cgroup
         try:
             scan = Scan(args.cgroup, watch)
+            reading = args.proc
+            owners = owners_of(scan, args.cgroup, args.proc) if args.owners else None
         except OSError as error:
-            fail(args.cgroup, error)
-        if args.owners:
-            try:
-                owners = owners_of(scan, args.cgroup, args.proc)
-            except OSError as error:
-                fail(args.proc, error)
+            fail(reading, error)
         missing = incomplete(scan, owners)
         if args.openmetrics:
             print(openmetrics(scan), flush=True)
