@@ -68,7 +68,6 @@ import time
 
 COLUMNS = ('usage', 'max', 'effective', 'peak', 'refused', 'local', 'failed')
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-CHILD = FOLDER | os.O_NOFOLLOW
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 # What a read says of a cgroup that was removed, and of a process that has ended.
 GONE = (errno.ENOENT, errno.ENODEV, errno.ESRCH)
@@ -258,7 +257,7 @@ class Scan:
                 continue
             self.names.append(children.pop())
             try:
-                child = os.open(self.names[-1], CHILD, dir_fd=self.here)
+                child = os.open(self.names[-1], FOLDER, dir_fd=self.here)
             except OSError as error:
                 self.missed(error)
                 self.names.pop()
@@ -639,8 +638,6 @@ def main():
     try:
         return run(args)
     except OSError as error:
-        # What could not be written is not tried again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         fail('standard output', error)
 
 

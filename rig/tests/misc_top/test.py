@@ -336,6 +336,21 @@ class MiscTop(unittest.TestCase):
             self.assertNotIn('/tenants/a', [r['cgroup'] for r in scan.rows])
             self.assertIn('/tenants/b', [r['cgroup'] for r in scan.rows])
 
+    def test_children_that_cannot_be_listed(self):
+        misc_top = load()
+        here = os.stat(self.top + '/tenants/a')
+        really = os.scandir
+
+        def fails(fd):
+            if os.path.samestat(os.fstat(fd), here):
+                raise OSError(errno.EMFILE, 'too many')
+            return really(fd)
+
+        with mock.patch.object(os, 'scandir', fails):
+            scan = misc_top.Scan(self.top)
+        self.assertEqual(scan.unreadable, {'/tenants/a': 'too many'})
+        self.assertIn('/tenants/a', [r['cgroup'] for r in scan.rows])
+
     def test_what_is_below_an_unreadable_one(self):
         self.unreadable('tenants/a')
         out, _ = self.run_it('--once', '--json', status=3, both=True)
@@ -615,7 +630,7 @@ Processes elsewhere with VMs open:
                 # By a link, and with a blank in the mount's path.
                 os.rename(self.top, self.tmp + '/a b')
                 os.symlink(self.tmp + '/a b', self.top)
-                mounts = [('/slice', self.tmp + '/a b')]
+                mounts = [('/slice', self.tmp + '/a b'), ('/', '/')]
             owners = json.loads(self.owners('--json', mounts=mounts, top=top))['owners']
             self.assertEqual({p['pid'] for c in owners['cgroups'] for p in c['processes']}, {1, 4, 5})
             self.assertEqual({p['pid'] for p in owners['elsewhere']}, {2, 3})
