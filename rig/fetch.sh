@@ -6,9 +6,10 @@
 #   rig/fetch.sh linux ksrc      $cache/ksrc/HASH/source: a copy of the user's tree, KSRC
 #   rig/fetch.sh qemu            $cache/qemu/source: QEMU with Debian's patches
 #   rig/fetch.sh sparse          $cache/sparse/source: from sid, as older versions cannot parse newer kernels
-#   rig/fetch.sh busybox         $cache/busybox/bin/busybox: static. The package is only unpacked, as its installation
-#                                could remove another busybox package
+#   rig/fetch.sh busybox         $cache/busybox/bin/busybox: static
+#   rig/fetch.sh promtool        $cache/promtool/bin/promtool: Prometheus' checker of metrics and alerts
 #
+# The packages of the last two are only unpacked: one would remove another busybox, the other start Prometheus.
 # Directories are built under a temporary name and renamed when complete; only the copy of KSRC is updated in place.
 
 . "$(dirname "$0")/kernel/tree.sh"
@@ -126,26 +127,29 @@ debian_source() {
 	rm -rf "$tmp"
 }
 
-busybox() {
-	local tmp=$cache/busybox.tmp
-	[ -d "$cache/busybox" ] && return
-	exclusive fetch-busybox
-	[ -d "$cache/busybox" ] && return
+# program NAME PACKAGE: a program from a package of Debian, without installing the package.
+program() {
+	local name=$1 package=$2 tmp=$cache/$1.tmp
+	[ -d "$cache/$name" ] && return
+	exclusive "fetch-$name"
+	[ -d "$cache/$name" ] && return
 	rm -rf "$tmp"
 	mkdir -p "$tmp"
 	cd "$tmp"
 	update_lists
-	step "fetch busybox" fetch-busybox apt-get download busybox-static
+	step "fetch $name" "fetch-$name" apt-get download "$package"
 	# busybox is in bin, since Debian 13 in usr/bin.
-	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards --transform='s,.*/bin/,bin/,' './*bin/busybox'
+	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards --transform='s,.*/bin/,bin/,' "./*bin/$name"
+	rm ./*.deb
 	sync -f "$tmp"
-	mv "$tmp" "$cache/busybox"
+	mv "$tmp" "$cache/$name"
 }
 
 case ${1-} in
 linux) linux "$2" ;;
 qemu) debian_source bookworm qemu ;;
 sparse) debian_source sid sparse ;;
-busybox) busybox ;;
-*) die "usage: rig/fetch.sh linux BASE | qemu | sparse | busybox" ;;
+busybox) program busybox busybox-static ;;
+promtool) program promtool prometheus ;;
+*) die "usage: rig/fetch.sh linux BASE | qemu | sparse | busybox | promtool" ;;
 esac

@@ -63,9 +63,10 @@ in_scenario() {
 }
 
 mkdir -p "$out"
-need python3
+need python3 python3-prometheus-client
+"$rig/fetch.sh" promtool
 echo "misc_top.py, on what was recorded ..."
-count /usr/bin/python3 -B "$rig/tests/misc_top/test.py"
+PROMTOOL=$cache/promtool/bin/promtool count /usr/bin/python3 -B "$rig/tests/misc_top/test.py"
 fetch_base "$base"
 "$rig/machine/qemu/build.sh"
 variants=(uml uml-interrupt)
