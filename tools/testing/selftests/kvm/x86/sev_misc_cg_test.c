@@ -38,11 +38,11 @@ static char cg_root[256];
 /* By type of VM: SEV ([0]) and SEV-ES ([1]). */
 static const char * const res_name[] = { "sev", "sev_es" };
 static const char * const max_event[] = { "sev.max", "sev_es.max" };
+static const unsigned long vm_type[] = { KVM_X86_SEV_VM, KVM_X86_SEV_ES_VM };
+static const int older_init[] = { KVM_SEV_INIT, KVM_SEV_ES_INIT };
 static const char * const alloc_fail[] = {
 	"sev.alloc_fail", "sev_es.alloc_fail",
 };
-static const unsigned long vm_type[] = { KVM_X86_SEV_VM, KVM_X86_SEV_ES_VM };
-static const int older_init[] = { KVM_SEV_INIT, KVM_SEV_ES_INIT };
 
 /* Why there can be no VMs of the type here; NULL if there can. */
 static const char *no_vms[2];
