@@ -3,8 +3,8 @@
  * The files of the misc controller, as user space reads and writes them: what
  * they show, what misc.max accepts, who is told of a refused charge.
  *
- * The rules themselves are tested by KUnit, in kernel/cgroup/tests, which
- * reaches no real file, process or hierarchy.
+ * KUnit tests the rules, in kernel/cgroup/tests.  What looks like one of them
+ * here is how user space sees it: in real files, on cgroup v2 and on v1.
  */
 #include <poll.h>
 #include <sys/inotify.h>

@@ -4,9 +4,12 @@
  * charges move, owners are killed, cgroups are removed and modules unloaded;
  * and what a container and an unprivileged owner can do with the files.
  *
+ * KUnit tests the rules of moves and of registration, in kernel/cgroup/tests;
+ * here they are seen with real tasks, removed cgroups and modules.
+ *
  * The tests of known names and of memory need no test provider.  They run on
  * kernels before this controller as well, and fail there: a limit is refused
- * while its module is not loaded, and cgroups are charged to nobody.
+ * while its module is not loaded, and nobody is charged for cgroups.
  */
 #include <sched.h>
 #include <signal.h>
@@ -53,7 +56,7 @@ static int open_in_left(void)
 	return cg_enter_current(root) ? -1 : fd;
 }
 
-TEST_F(misc, charge_for_another_task_is_that_ones)
+TEST_F(misc, charge_for_the_opener_is_in_its_cgroup)
 {
 	int fd = open_in_left();
 
