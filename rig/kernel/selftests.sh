@@ -22,7 +22,7 @@ x86=$(dirname "$(base_path tools/testing/selftests/kvm/x86/sev_misc_cg_test.c)")
 x86=${x86##*/}
 # sev_smoke_test executes SEV-ES guests, which the emulated platform cannot.
 kvm_tests=(sev_misc_cg_test sev_init2_tests sev_migrate_tests)
-tests=(cgroup:test_misc "${kvm_tests[@]/#/kvm:}")
+tests=(cgroup:test_misc cgroup:test_misc_lifetime "${kvm_tests[@]/#/kvm:}")
 
 headers() {
 	tree_make "$tree" O=obj-selftests headers
