@@ -50,9 +50,9 @@ uml_has_smp() {
 	grep -q 'config UML_SUBARCH_SUPPORTS_SMP' "$home/source/arch/um/Kconfig"
 }
 
-# What the kernel's make compiles of the files on standard input; some are included by others.
+# What the kernel's make compiles of the files on standard input.
 compiled_objects() {
-	sed -nE '/^tools\/|\/misc_kunit[^/]*$/d; s/\.c$/.o/p'
+	sed -nE '/^tools\//d; s/\.c$/.o/p'
 }
 
 # The version of the base, as its Makefile has it.
