@@ -45,37 +45,25 @@ static void name_is_found_when_its_slot_is_in_use(struct kunit *test)
 	SET_MAX(LEAF, "kunit_new 1");
 }
 
-static void limits_peaks_and_events_outlive_a_registration(struct kunit *test)
+static void everything_but_the_capacity_outlives_a_registration(struct kunit *test)
 {
 	SET_MAX(LEFT, "kunit_a 10");
 	GRANTED(0, LEAF, 7);
-	REFUSED(-EBUSY, 1, LEAF, 7);
-	RELEASED(0);
+	GRANTED(1, RIGHT, 5);
+	REFUSED(-EBUSY, 2, LEAF, 4);
 	misc_cg_res_unregister(RES_A);
+	EXPECT_USAGE("12 12 7 7 5");
+	RELEASED(1);
+	EXPECT_USAGE("7 7 7 7 0");
 
 	KUNIT_EXPECT_PTR_EQ(test, misc_kunit_register("kunit_a", 50), RES_A);
-	EXPECT_PEAK("7 7 7 7 0");
+	EXPECT_PEAK("12 12 7 7 5");
 	EXPECT_MAX_EVENTS("1 1 1 0 0");
 	EXPECT_LOCAL_EVENTS("0 0 1 0 0");
 	EXPECT_ALLOC_FAILS("0 0 0 1 0");
-	REFUSED(-EBUSY, 1, LEAF, 11);
-	REFUSED(-ENOSPC, 1, RIGHT, 51);
-}
-
-static void charges_outlive_a_registration(struct kunit *test)
-{
-	GRANTED(0, LEAF, 60);
-	GRANTED(1, RIGHT, 5);
-	misc_cg_res_unregister(RES_A);
-	EXPECT_USAGE("65 65 60 60 5");
-	RELEASED(1);
-	EXPECT_USAGE("60 60 60 60 0");
-
-	misc_kunit_register("kunit_a", 70);
-	REFUSED(-ENOSPC, 1, RIGHT, 11);
-	GRANTED(1, RIGHT, 10);
-	RELEASED(0);
-	GRANTED(0, LEAF, 60);
+	REFUSED(-EBUSY, 1, LEAF, 4);
+	REFUSED(-ENOSPC, 1, RIGHT, 44);
+	GRANTED(1, RIGHT, 43);
 }
 
 static void use_of_an_unregistered_resource_warns_once(struct kunit *test)
@@ -333,8 +321,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(name_has_1_to_31_of_a_to_z_0_to_9_and_underscore),
 	KUNIT_CASE(name_is_registered_once),
 	KUNIT_CASE(name_is_found_when_its_slot_is_in_use),
-	KUNIT_CASE(limits_peaks_and_events_outlive_a_registration),
-	KUNIT_CASE(charges_outlive_a_registration),
+	KUNIT_CASE(everything_but_the_capacity_outlives_a_registration),
 	KUNIT_CASE(use_of_an_unregistered_resource_warns_once),
 	KUNIT_CASE(new_name_counts_in_cgroups_that_were_there_before),
 	KUNIT_CASE(all_64_names_count),

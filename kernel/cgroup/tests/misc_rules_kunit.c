@@ -275,18 +275,6 @@ static void charge_owns_one_reference(struct kunit *test)
 	EXPECT_REFS(LEAF, 0);
 }
 
-static void charge_outlives_its_removed_cgroup(struct kunit *test)
-{
-	GRANTED(0, LEAF, 10);
-	misc_kunit_rmdir(CG(LEAF));
-	misc_kunit_rmdir(CG(LEFT));
-	EXPECT_USAGE("10 10 10 10 0");
-	KUNIT_EXPECT_FALSE(test, misc_kunit_is_released(CG(LEAF)));
-	RELEASED(0);
-	EXPECT_USAGE("0 0 0 0 0");
-	KUNIT_EXPECT_TRUE(test, misc_kunit_is_released(CG(LEAF)));
-}
-
 /*
  * With @held in @from and then these limits, a move of it to @to is refused by
  * @by: only the levels that gain are asked, the capacity never.
@@ -334,7 +322,7 @@ static void move_asks_the_levels_that_gain(struct kunit *test)
 	EXPECT_REFS(RIGHT, 0);
 }
 
-static void transfer_and_move_need_neither_cgroup_nor_resource(struct kunit *test)
+static void charge_outlives_its_cgroup_and_its_resource(struct kunit *test)
 {
 	GRANTED(0, LEAF, 10);
 	misc_cg_res_unregister(RES_A);
@@ -345,6 +333,10 @@ static void transfer_and_move_need_neither_cgroup_nor_resource(struct kunit *tes
 	MOVED(0, 1, RIGHT);
 	KUNIT_EXPECT_TRUE(test, misc_kunit_is_released(CG(LEAF)));
 	EXPECT_USAGE("10 10 0 0 10");
+	misc_kunit_rmdir(CG(RIGHT));
+	RELEASED(0);
+	KUNIT_EXPECT_TRUE(test, misc_kunit_is_released(CG(RIGHT)));
+	EXPECT_USAGE("0 0 0 0 0");
 }
 
 static void transfer_changes_the_owner_and_no_number(struct kunit *test)
@@ -378,10 +370,9 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(charge_without_a_resource_is_no_device),
 	KUNIT_CASE(charge_is_released_once),
 	KUNIT_CASE(charge_owns_one_reference),
-	KUNIT_CASE(charge_outlives_its_removed_cgroup),
 	KUNIT_CASE_PARAM(move_asks_the_levels_that_gain, move_rules_gen_params),
 	KUNIT_CASE(transfer_changes_the_owner_and_no_number),
-	KUNIT_CASE(transfer_and_move_need_neither_cgroup_nor_resource),
+	KUNIT_CASE(charge_outlives_its_cgroup_and_its_resource),
 	{}
 };
 
