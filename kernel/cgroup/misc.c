@@ -43,53 +43,7 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/misc_cgroup.h>
 
-#define MISC_CG_RES_MAX		64
-#define MISC_CG_BATCH		4	/* counters per allocation (192 bytes) */
-#define MISC_CG_NAME_LEN	32
-#define MISC_CG_UNLIMITED	U64_MAX
-
-/* One resource in one cgroup.  Guarded by misc_cg_res.lock. */
-struct misc_cg_counter {
-	u64 usage;
-	u64 max;
-	u64 peak;
-	u64 max_events;		/* refused by the max here or of a descendant */
-	u64 max_events_local;	/* refused by the max here */
-	u64 alloc_fails;	/* charges to this cgroup, refused by any max */
-};
-
-/*
- * A name keeps its slot in misc_cg_resources until the next boot, whether or
- * not a provider has it registered.  So max, peak and usage outlive the
- * provider's module, and a pointer to a resource stays valid.
- */
-struct misc_cg_res {
-	spinlock_t lock;		/* guards @registered and all counters */
-	bool registered;
-	char name[MISC_CG_NAME_LEN];	/* constant once the slot is in use */
-} ____cacheline_aligned_in_smp;
-
-struct misc_cg {
-	struct cgroup_subsys_state css;
-	/*
-	 * NULL in the root cgroup.  css.parent would be set too late, after
-	 * css_alloc: misc_cg_counter_alloc() needs the parent of each cgroup
-	 * in misc_cg_list.
-	 */
-	struct misc_cg *parent;
-	unsigned int level;		/* 0 in the root cgroup */
-	/*
-	 * A walk to the root finds all counters through @parent and @batches,
-	 * which no charge writes.  It never has to read one counter to find
-	 * the next, so the CPU can fetch several at once.
-	 */
-	struct misc_cg_counter *batches[MISC_CG_RES_MAX / MISC_CG_BATCH];
-	struct list_head node;		/* in misc_cg_list */
-	/* Resources of which a refusal was logged.  Set under misc_cg_log_lock. */
-	DECLARE_BITMAP(logged, MISC_CG_RES_MAX);
-	struct cgroup_file events_file;
-	struct cgroup_file events_local_file;
-};
+#include "misc-internal.h"
 
 /*
  * The names that providers in the kernel tree register.  These names have the
@@ -106,21 +60,12 @@ static const char * const misc_cg_known_names[] = { "sev", "sev_es", "tdx" };
  * returned and slots before misc_cg_res_end(): these have counters in all
  * cgroups.
  */
-static DEFINE_MUTEX(misc_cg_mutex);
-static LIST_HEAD(misc_cg_list);
-static struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
-static unsigned int misc_cg_nr_resources;	/* slots in use */
-static struct misc_cg misc_cg_root;
-
-static struct misc_cg *css_misc(struct cgroup_subsys_state *css)
-{
-	return container_of(css, struct misc_cg, css);
-}
-
-static unsigned int misc_cg_res_index(struct misc_cg_res *res)
-{
-	return res - misc_cg_resources;
-}
+VISIBLE_IF_KUNIT struct mutex misc_cg_mutex =
+	__MUTEX_INITIALIZER(misc_cg_mutex);
+VISIBLE_IF_KUNIT struct list_head misc_cg_list = LIST_HEAD_INIT(misc_cg_list);
+VISIBLE_IF_KUNIT unsigned int misc_cg_nr_resources;	/* slots in use */
+VISIBLE_IF_KUNIT struct misc_cg misc_cg_root;
+struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
 
 /* The end of the slots in use. */
 static struct misc_cg_res *misc_cg_res_end(void)
@@ -142,14 +87,6 @@ static struct misc_cg_res *misc_cg_res_find(const char *name)
 /*
  * Counters
  */
-
-static __always_inline struct misc_cg_counter *
-misc_cg_counter(struct misc_cg_res *res, struct misc_cg *cg)
-{
-	unsigned int i = misc_cg_res_index(res);
-
-	return &cg->batches[i / MISC_CG_BATCH][i % MISC_CG_BATCH];
-}
 
 /* Allocate the batch with the counter of slot @i in @cg, unless it exists. */
 static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i, gfp_t gfp)
@@ -201,7 +138,7 @@ struct misc_cg_refusal {
 
 /*
  * Count that the max of @refusing refused a charge to @cg; fill in @refusal.
- * The root cgroup has no events files; its event counts are not shown.
+ * The root cgroup has no events files; what is counted there is not shown.
  */
 static int misc_cg_refuse(struct misc_cg_res *res, struct misc_cg *cg,
 			  struct misc_cg *refusing,
@@ -254,8 +191,7 @@ misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
 }
 
 /*
- * Add @amount to the usage of @cg and of its ancestors below @stop (NULL: of
- * all), or change no usage.
+ * Add @amount to @cg and its ancestors below @stop (NULL: to all), or to none.
  * Return 0, or -EBUSY if the max of a cgroup refuses, -ENOSPC if the capacity
  * does; then the refusal is counted and @refusal is filled in.
  *
@@ -291,12 +227,9 @@ misc_cg_usage_add(struct misc_cg_res *res, struct misc_cg *cg,
  * Reports of refusals: tracepoint, log line, notifications
  */
 
-/* Two paths of this length, each after "...", fit into a record of the log. */
-#define MISC_CG_LOG_PATH_MAX	400
-#define MISC_CG_LOG_BUF_SIZE	(3 + MISC_CG_LOG_PATH_MAX + 1)
-
 /* Guards the static buffers used to log a refusal. */
-static DEFINE_SPINLOCK(misc_cg_log_lock);
+VISIBLE_IF_KUNIT spinlock_t misc_cg_log_lock =
+	__SPIN_LOCK_UNLOCKED(misc_cg_log_lock);
 
 /*
  * Return the path of @cg, "" for the root cgroup, built from the end of @buf:
@@ -304,7 +237,7 @@ static DEFINE_SPINLOCK(misc_cg_log_lock);
  * If the path is too long, "..." replaces the names at its beginning: the names
  * at its end tell containers apart.
  */
-static const char *misc_cg_log_path(struct misc_cg *cg, char *buf)
+VISIBLE_IF_KUNIT const char *misc_cg_log_path(struct misc_cg *cg, char *buf)
 {
 	static char name[MISC_CG_LOG_PATH_MAX];
 	char *path = buf + MISC_CG_LOG_BUF_SIZE - 1;
@@ -332,9 +265,9 @@ static const char *misc_cg_log_path(struct misc_cg *cg, char *buf)
 }
 
 /*
- * Log at most one refusal per resource and cgroup.  The cgroup is the one whose
- * max refused or, if the capacity refused, the charged one.  Refused charges to
- * the root cgroup are not logged.  The events files count all refusals.
+ * Log at most one refusal per resource and cgroup.  That is the cgroup whose
+ * max refused or, if the capacity refused, the charged cgroup.  Refused charges
+ * to the root cgroup are not logged.  The events files count all refusals.
  *
  * All cgroups share one rate limit, because a tenant can create any number of
  * cgroups.  RATELIMIT_MSG_ON_RELEASE turns off the lines about suppressed
@@ -354,8 +287,8 @@ static void misc_cg_log_refusal(struct misc_cg_res *res, struct misc_cg *cg,
 	unsigned int i = misc_cg_res_index(res);
 
 	/*
-	 * If another CPU is logging, do not wait: the bit in @logged stays
-	 * clear, so a later refusal of this resource will be logged.
+	 * If another CPU is logging, do not wait: without its bit set, a later
+	 * refusal of this resource will be logged.
 	 */
 	if (!cg->parent || test_bit(i, log_cgroup->logged) ||
 	    !spin_trylock(&misc_cg_log_lock))
@@ -431,7 +364,7 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 	if (i == MISC_CG_RES_MAX)
 		return ERR_PTR(-ENOSPC);
 
-	/* On failure the allocated batches stay, for the next new name. */
+	/* On failure the counters made so far stay, for the next new name. */
 	list_for_each_entry(cg, &misc_cg_list, node)
 		if (misc_cg_counter_alloc(cg, i, GFP_KERNEL))
 			return ERR_PTR(-ENOMEM);
@@ -502,7 +435,7 @@ EXPORT_SYMBOL_GPL(misc_cg_res_register);
 
 /**
  * misc_cg_res_unregister - withdraw a resource
- * @res: the result of misc_cg_res_register(); may be NULL or an error pointer
+ * @res: what misc_cg_res_register() returned; may be NULL or an error pointer
  *
  * From now on charges fail with -ENODEV, until the name is registered again:
  * then @res is valid again, also for a caller who kept it from before.  Usage
@@ -565,8 +498,8 @@ EXPORT_SYMBOL_GPL(misc_cg_res_set_capacity);
  * get_current_misc_cg - the misc cgroup of the current task
  *
  * Context: Task context.  Takes no lock and does not sleep.
- * Return: The cgroup, with a reference that the caller puts with put_misc_cg().
- * NULL without CONFIG_CGROUP_MISC.
+ * Return: The cgroup, with a reference that the caller returns with
+ * put_misc_cg().  NULL without CONFIG_CGROUP_MISC.
  */
 struct misc_cg *get_current_misc_cg(void)
 {
@@ -575,8 +508,8 @@ struct misc_cg *get_current_misc_cg(void)
 EXPORT_SYMBOL_GPL(get_current_misc_cg);
 
 /**
- * put_misc_cg - put a reference to a cgroup
- * @cg: the result of get_current_misc_cg(); may be NULL
+ * put_misc_cg - return a reference to a cgroup
+ * @cg: what get_current_misc_cg() returned; may be NULL
  *
  * Context: Any but NMI; not under a lock of the scheduler or a workqueue.
  */
@@ -706,7 +639,7 @@ int misc_cg_charge_cgroup(struct misc_cg_charge *charge,
 EXPORT_SYMBOL_GPL(misc_cg_charge_cgroup);
 
 /**
- * misc_cg_charge_release - release a charge
+ * misc_cg_charge_release - release what a charge holds
  * @charge: the charge; nothing is done if it is empty
  *
  * The resource may have been unregistered and the cgroup removed since.
@@ -760,8 +693,9 @@ EXPORT_SYMBOL_GPL(misc_cg_charge_transfer);
  * Consumes the caller's reference to @cg: on success @to keeps it, on an error
  * it is put.
  */
-static int misc_cg_do_move(struct misc_cg_charge *to,
-			   struct misc_cg_charge *from, struct misc_cg *cg)
+VISIBLE_IF_KUNIT int
+misc_cg_do_move(struct misc_cg_charge *to, struct misc_cg_charge *from,
+		struct misc_cg *cg)
 {
 	struct misc_cg *source = from->cg;
 	struct misc_cg *stop = misc_cg_common_ancestor(source, cg);
@@ -809,7 +743,7 @@ int misc_cg_charge_move_current(struct misc_cg_charge *to,
 				struct misc_cg_charge *from)
 {
 	misc_cg_might_lock();
-	/* An empty charge: there is nothing to move. */
+	/* Empty: there is nothing to move. */
 	if (!from->self)
 		return 0;
 	if (!misc_cg_charge_check_held(from) || !misc_cg_charge_check_empty(to))
@@ -919,9 +853,9 @@ static u64 misc_cg_read(struct misc_cg_res *res, struct misc_cg *cg,
 }
 
 /*
- * A resource with a capacity has a line in every file.  If the capacity is 0,
- * it has a line in misc.max if its max is not "max", and in each other file if
- * the value is not 0; misc.max.effective has none then: the effective max is 0.
+ * A resource with a capacity has a line in every file.  Without one, it has a
+ * line in misc.max if its max is not "max", and in each other file if the value
+ * is not 0; misc.max.effective has none then, as the effective max is 0.
  */
 static void misc_cg_show_value(struct seq_file *sf, struct misc_cg_res *res,
 			       enum misc_cg_value what, const char *suffix)
@@ -957,7 +891,7 @@ static int misc_cg_show(struct seq_file *sf, void *v)
 	return 0;
 }
 
-/* The limits that one write to misc.max sets. */
+/* What one write to misc.max sets. */
 struct misc_cg_max_request {
 	DECLARE_BITMAP(set, MISC_CG_RES_MAX);
 	u64 max[MISC_CG_RES_MAX];
@@ -1065,7 +999,3 @@ struct cgroup_subsys misc_cgrp_subsys = {
 	.legacy_cftypes = misc_cg_files,
 	.dfl_cftypes = misc_cg_files,
 };
-
-#ifdef CONFIG_CGROUP_MISC_KUNIT_TEST
-#include "tests/misc_kunit.c"
-#endif

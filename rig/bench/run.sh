@@ -56,8 +56,8 @@ compile() {
 # headers come first.
 userspace() {
 	local headers=$out/headers-$1 h
-	mkdir -p "$headers"/{linux,trace/events,api/linux}
-	{ sed -nE 's,^#include <((linux|trace)/.*)>,\1,p' "$tree/kernel/cgroup/misc.c"; echo linux/types.h; } |
+	mkdir -p "$headers"/{linux,kunit,trace/events,api/linux}
+	{ sed -nE 's,^#include <((linux|kunit|trace)/.*)>,\1,p' "$tree"/kernel/cgroup/misc*.[ch]; echo linux/types.h; } |
 		while read -r h; do echo '#include "shim.h"' >"$headers/$h"; done
 	cp "$tree/include/linux/misc_cgroup.h" "$headers/api/linux/"
 	gcc -O2 -fno-strict-aliasing -Wall -Werror -Wno-unused-function -pthread "${define[@]}" \

@@ -41,6 +41,8 @@ typedef unsigned int gfp_t;
 #define IS_ERR(p)	unlikely((unsigned long)(p) >= -4095UL)
 #define IS_ERR_OR_NULL(p) (unlikely(!(p)) || IS_ERR(p))
 #define EXPORT_SYMBOL_GPL(x)
+#define VISIBLE_IF_KUNIT	static
+#define IS_ENABLED(option) 0
 #define check_add_overflow(a, b, sum) __builtin_add_overflow(a, b, sum)
 #define lockdep_assert_held(x)
 #define might_lock(x)	((void)(x))
@@ -109,7 +111,7 @@ typedef union {
 	uint16_t locked_pending;
 } spinlock_t;
 
-#define DEFINE_SPINLOCK(name) spinlock_t name
+#define __SPIN_LOCK_UNLOCKED(name) { 0 }
 #define cpu_relax()	__builtin_ia32_pause()
 
 static inline void spin_lock_init(spinlock_t *lock)
@@ -170,7 +172,8 @@ static inline void spin_unlock_guarded(spinlock_t **lock)
 		for (guard_spinlock(lock); once_; once_ = false)
 
 /* Only one thread makes and removes cgroups. */
-#define DEFINE_MUTEX(name) int name
+struct mutex { int unused; };
+#define __MUTEX_INITIALIZER(name) { 0 }
 #define guard_mutex(mutex) ((void)(mutex))
 #define scoped_guard_mutex(mutex) (void)(mutex);
 
@@ -240,7 +243,7 @@ static void kfree(const void *p)
 
 struct list_head { struct list_head *next, *prev; };
 
-#define LIST_HEAD(name)	struct list_head name = { &name, &name }
+#define LIST_HEAD_INIT(name) { &(name), &(name) }
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_for_each_entry(p, head, member)				\
 	for (p = list_entry((head)->next, typeof(*p), member);		\
@@ -336,11 +339,21 @@ task_get_css(struct task_struct *task, int id)
 
 #define DECLARE_BITMAP(name, bits) unsigned long name[((bits) + 63) / 64]
 #define test_bit(nr, bits) ((bits)[(nr) / 64] >> (nr) % 64 & 1)
-#define test_and_set_bit(nr, bits) test_bit(nr, bits)
-#define DEFAULT_RATELIMIT_INTERVAL 0
-#define DEFAULT_RATELIMIT_BURST 0
-#define DEFINE_RATELIMIT_STATE(name, interval, burst) int name
-#define __ratelimit(state) ((void)(state), 0)
+#define __test_and_set_bit(nr, bits) test_bit(nr, bits)
+#define set_bit(nr, bits) ((void)test_bit(nr, bits))
+#define for_each_set_bit(nr, bits, size)				\
+	for ((nr) = 0; (nr) < (size); (nr)++)				\
+		if (test_bit(nr, bits))
+
+struct ratelimit_state { int unused; };
+
+#define RATELIMIT_STATE_INIT_FLAGS(name, interval, burst, flags) { 0 }
+
+static inline bool __ratelimit(struct ratelimit_state *state)
+{
+	return false;
+}
+
 #define trace_misc_cg_charge_refused(name, ...) ((void)(name))
 #define rcu_read_lock()
 #define rcu_read_unlock()

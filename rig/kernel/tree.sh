@@ -51,9 +51,9 @@ uml_has_smp() {
 	grep -q 'config UML_SUBARCH_SUPPORTS_SMP' "$home/source/arch/um/Kconfig"
 }
 
-# The objects that kbuild makes of the files on standard input; misc_kunit*.c are included by misc.c.
+# The objects that kbuild makes of the files on standard input.
 compiled_objects() {
-	sed -nE '/^tools\/|\/misc_kunit[^/]*$/d; s/\.c$/.o/p'
+	sed -nE '/^tools\//d; s/\.c$/.o/p'
 }
 
 # The base's kernel version, from its Makefile.

@@ -18,6 +18,7 @@
 base=$1
 check_base "$base"
 tree=$home/series
+kunitconfig=$top/kernel/cgroup/tests/.kunitconfig
 
 need ccache flex bison bc cpio git rsync patch xz-utils zstd kmod libelf-dev libssl-dev gcc gcc-multilib make python3
 "$rig/series/write.sh" "$base"
@@ -102,9 +103,9 @@ after_patch() {
 				<(printf 'CONFIG_%s\n' "CGROUP_MISC=$misc" "KVM=$kvm" "KVM_AMD=$kvm") -- vmlinux modules
 		done
 	done
-	build uml allnoconfig "$rig/kernel/configs/kunit.config" -- linux
-	build uml-i386 allnoconfig "$rig/kernel/configs/kunit.config" "$rig/kernel/configs/kunit-uml-i386.config" -- linux
-	readarray -t objects < <(in_tree diff --name-only base | compiled_objects)
+	build uml allnoconfig "$kunitconfig" -- linux
+	build uml-i386 allnoconfig "$kunitconfig" "$rig/kernel/configs/kunit-uml-i386.config" -- linux
+	readarray -t objects < <(in_tree diff --name-only base -- ':!kernel/cgroup/tests' | compiled_objects)
 	for compiler in gcc clang; do
 		build "defconfig-$compiler" defconfig "$rig"/kernel/configs/{run,tdx}.config -- "${objects[@]}"
 		build "allmodconfig-$compiler" allmodconfig -- "${objects[@]}"

@@ -25,8 +25,8 @@ esac
 cd "$tree"
 log=$(mktemp)
 set -m
-"$obj/linux" mem=1G console=tty kunit_shutdown=halt kunit.enable=1 kunit.autorun=1 misc.kunit_steps=20000 \
-	misc.kunit_ms=50 "misc.mutant=$3" earlyprintk </dev/null >"$log" 2>&1 &
+"$obj/linux" mem=1G console=tty kunit_shutdown=halt kunit.enable=1 kunit.autorun=1 misc_kunit.steps=20000 \
+	misc_kunit.ms=50 "misc.mutant=$3" earlyprintk </dev/null >"$log" 2>&1 &
 pid=$!
 set +m
 trap 'kill -KILL -- "-$pid" 2>/dev/null || true; wait "$pid" || true; rm -f "$log"' EXIT

@@ -89,7 +89,7 @@ fi
 "$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/guest" "$out/test"
 # The first VM comes before the selftests: it loads kvm_amd.
 count in_machine selftests "faults first-vm $(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")$kunit leaks" \
-	--append "kvm=later kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000"
+	--append "kvm=later kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc_kunit.steps=20000"
 echo "KUnit, while that machine booted ..."
 count kunit_at_boot selftests
 for file in "$rig"/tests/scenarios/*; do

@@ -27,14 +27,14 @@ for n in STEPS="$steps" SEED="$seed"; do
 done
 
 obj=obj-kunit-$variant
-machine=() options=("CC=ccache gcc") configs=(kunit kunit-checks "kunit-$variant") arguments=()
+machine=() options=("CC=ccache gcc") configs=(kunit-checks "kunit-$variant") arguments=()
 case $variant in
 uml) ;;
 uml-interrupt)
 	obj="obj-kunit-uml"
-	configs=(kunit kunit-checks kunit-uml) ;;
+	configs=(kunit-checks kunit-uml) ;;
 uml-coverage)
-	configs=(kunit "kunit-$variant")
+	configs=("kunit-$variant")
 	# Functions of our own count once, not wherever they are inlined.
 	options+=(CFLAGS_misc.o=-fno-early-inlining)
 	# gcc's libgcov has a mangle_path() too, and writes what it knows from a section that UML's linker
@@ -69,24 +69,24 @@ kunit() {
 
 compile() {
 	local files=("${configs[@]/#/$rig/kernel/configs/}")
-	files=("${files[@]/%/.config}")
+	files=(kernel/cgroup/tests/.kunitconfig "${files[@]/%/.config}")
 	kunit build "${files[@]/#/--kunitconfig=}" "${options[@]/#/--make_options=}" --jobs="$(nproc)"
 }
 
 # That tests fail is for verdict.sh to say; only a kernel that does not start is a failure here.
 execute() {
 	rm -f "$tree/$obj/test.log" "$tree/$obj/kernel/cgroup/misc.gcda"
-	arguments+=("misc.kunit_steps=$steps" "misc.kunit_seed=$seed" "misc.kunit_ms=$milliseconds")
+	arguments+=("misc_kunit.steps=$steps" "misc_kunit.seed=$seed" "misc_kunit.ms=$milliseconds")
 	kunit exec --timeout=3600 "${arguments[@]/#/--kernel_args=}" || true
 	as_printed <"$tree/$obj/test.log" >"$results"
 	[ "$variant" != uml-coverage ] || (cd "$tree" && gcov --json-format --stdout --branch-probabilities \
 		"$obj/kernel/cgroup/misc.gcda" >"$build/$base/coverage.json")
 }
 
-# in_interrupt CASE: a boot of the kernel in which misc_kunit_interrupt.c does that.
+# in_interrupt CASE: a boot of the kernel in which misc_locks_kunit.c does that.
 in_interrupt() {
 	timeout 60 "$tree/$obj/linux" mem=1G console=tty kunit_shutdown=halt kunit.autorun=1 kunit.filter_glob=none \
-		"misc.kunit_interrupt=$1" </dev/null >"$results" 2>&1 || true
+		"misc_kunit.interrupt=$1" </dev/null >"$results" 2>&1 || true
 }
 
 interrupts() {

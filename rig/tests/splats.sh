@@ -39,7 +39,7 @@ awk '
 	}
 	race != "" && / (read|write).* to 0x/ { elsewhere = 0 }
 	race != "" && / (asm_(sysvec_|common_interrupt)|_printk\+0x|kthread_stop\+0x)/ { elsewhere = 1 }
-	race != "" && !elsewhere && / ((misc_cg|(__)?sev)_[a-z0-9_.]*|css_misc|(get_current|put)_misc_cg|k_loop|kunit_try_run_case)\+0x|\[test_misc_cg\]/ {
+	race != "" && !elsewhere && / ((misc_cg|(__)?sev)_[a-z0-9_.]*|css_misc|(get_current|put)_misc_cg|misc_kunit_thread|kunit_try_run_case)\+0x|\[test_misc_cg\]/ {
 		bad(race)
 		race = ""
 	}

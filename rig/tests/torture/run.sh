@@ -28,7 +28,7 @@ for config in "${configs[@]}"; do
 	echo "torture the $config kernel for $minutes minutes ... (logs: build/$base/ours-$config/torture)"
 	"$rig/machine/boot.sh" --run "torture-run $((60 * minutes)) $seed" --name torture \
 		--limit $((2 * 60 * minutes + 1200)) \
-		--append "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc.kunit_steps=20000" \
+		--append "kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc_kunit.steps=20000" \
 		"$out/ours-$config" "$out/initrd.cpio" || die "not clean; see $dir"
 	"$rig/tests/splats.sh" "$dir/kernel.log"
 	[ "$config" != debug ] || ! tail -n 1 "$dir/console.log" | grep -q ', 0 allocations failed' ||

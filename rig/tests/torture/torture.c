@@ -35,7 +35,7 @@
 
 #define V2_ROOT		"/sys/fs/cgroup"
 #define V1_ROOT		"/tmp/v1"
-#define KUNIT		"/sys/kernel/debug/kunit/misc_cg_concurrency"
+#define KUNIT		"/sys/kernel/debug/kunit/misc_cg_threads"
 
 #define ARRAY_SIZE(a)	((int)(sizeof(a) / sizeof((a)[0])))
 
@@ -1104,7 +1104,7 @@ static void kunit(void)
 		return (void)sleep(1);
 	if (get(buf, sizeof(buf), KUNIT "/results") < 0 || strstr(buf, "not ok") ||
 	    !strstr(buf, "ok "))
-		fail("KUnit: misc_cg_concurrency: %.900s", buf);
+		fail("KUnit: misc_cg_threads: %.900s", buf);
 	count(KUNITS);
 }
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Miscellaneous cgroup controller: what it keeps for each resource and each
+ * cgroup, and how that is found.
+ */
+#ifndef __MISC_INTERNAL_H
+#define __MISC_INTERNAL_H
+
+#include <kunit/visibility.h>
+#include <linux/cgroup.h>
+#include <linux/list.h>
+#include <linux/misc_cgroup.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+
+#define MISC_CG_RES_MAX		64
+#define MISC_CG_BATCH		4	/* counters per allocation (192 bytes) */
+#define MISC_CG_NAME_LEN	32
+#define MISC_CG_UNLIMITED	U64_MAX
+
+/* Two paths of this length, each after "...", fit into a record of the log. */
+#define MISC_CG_LOG_PATH_MAX	400
+#define MISC_CG_LOG_BUF_SIZE	(3 + MISC_CG_LOG_PATH_MAX + 1)
+
+/* One resource in one cgroup.  Guarded by misc_cg_res.lock. */
+struct misc_cg_counter {
+	u64 usage;
+	u64 max;
+	u64 peak;
+	u64 max_events;		/* refused by the max here or of a descendant */
+	u64 max_events_local;	/* refused by the max here */
+	u64 alloc_fails;	/* charges to this cgroup, refused by any max */
+};
+
+/*
+ * A name keeps its slot in misc_cg_resources until the next boot, whether or
+ * not a provider has it registered.  So max, peak and usage outlive the
+ * provider's module, and a pointer to a resource stays valid.
+ */
+struct misc_cg_res {
+	spinlock_t lock;		/* guards @registered and all counters */
+	bool registered;
+	char name[MISC_CG_NAME_LEN];	/* constant once the slot is in use */
+} ____cacheline_aligned_in_smp;
+
+struct misc_cg {
+	struct cgroup_subsys_state css;
+	/*
+	 * NULL in the root cgroup.  css.parent would be set too late, after
+	 * css_alloc: misc_cg_counter_alloc() needs the parent of each cgroup
+	 * in misc_cg_list.
+	 */
+	struct misc_cg *parent;
+	unsigned int level;		/* 0 in the root cgroup */
+	/*
+	 * A walk to the root finds all counters through @parent and @batches,
+	 * which no charge writes.  It never has to read one counter to find
+	 * the next, so the CPU can fetch several at once.
+	 */
+	struct misc_cg_counter *batches[MISC_CG_RES_MAX / MISC_CG_BATCH];
+	struct list_head node;		/* in misc_cg_list */
+	/* Resources of which a refusal was logged.  Set under misc_cg_log_lock. */
+	DECLARE_BITMAP(logged, MISC_CG_RES_MAX);
+	struct cgroup_file events_file;
+	struct cgroup_file events_local_file;
+};
+
+extern struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
+
+static inline struct misc_cg *css_misc(struct cgroup_subsys_state *css)
+{
+	return container_of(css, struct misc_cg, css);
+}
+
+static inline unsigned int misc_cg_res_index(struct misc_cg_res *res)
+{
+	return res - misc_cg_resources;
+}
+
+static __always_inline struct misc_cg_counter *
+misc_cg_counter(struct misc_cg_res *res, struct misc_cg *cg)
+{
+	unsigned int i = misc_cg_res_index(res);
+
+	return &cg->batches[i / MISC_CG_BATCH][i % MISC_CG_BATCH];
+}
+
+/* What is static in misc.c otherwise. */
+#if IS_ENABLED(CONFIG_KUNIT)
+extern struct mutex misc_cg_mutex;
+extern struct list_head misc_cg_list;
+extern unsigned int misc_cg_nr_resources;
+extern struct misc_cg misc_cg_root;
+extern spinlock_t misc_cg_log_lock;
+
+const char *misc_cg_log_path(struct misc_cg *cg, char *buf);
+int misc_cg_do_move(struct misc_cg_charge *to, struct misc_cg_charge *from,
+		    struct misc_cg *cg);
+#endif
+
+#endif /* __MISC_INTERNAL_H */

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests of the misc controller: the fixture.  See misc_kunit.h.
+ */
+#include <linux/bug.h>
+#include <linux/kernfs.h>
+#include <linux/kmsg_dump.h>
+#include <linux/moduleparam.h>
+#include <linux/seq_file.h>
+#include <asm/sections.h>
+
+#include "misc_kunit.h"
+
+struct misc_kunit misc_kunit;
+
+unsigned int misc_kunit_seed = 1;
+module_param_named(seed, misc_kunit_seed, uint, 0444);
+unsigned int misc_kunit_steps = 1000000;
+module_param_named(steps, misc_kunit_steps, uint, 0444);
+unsigned int misc_kunit_ms = 300;
+module_param_named(ms, misc_kunit_ms, uint, 0444);
+
+/*
+ * Cgroups
+ */
+
+/* What stands in for a cgroup of the core. */
+struct stand_in {
+	struct list_head node;
+	struct misc_cg *cg;
+	bool removed;
+	bool released;
+	struct cgroup cgroup;	/* last, it ends with a flexible array */
+};
+
+static struct stand_in *stand_in(struct misc_cg *cg)
+{
+	return container_of(cg->css.cgroup, struct stand_in, cgroup);
+}
+
+static void last_ref_put(struct percpu_ref *ref)
+{
+	stand_in(container_of(ref, struct misc_cg, css.refcnt))->released = true;
+}
+
+bool misc_kunit_is_released(struct misc_cg *cg)
+{
+	return stand_in(cg)->released;
+}
+
+static struct kernfs_node *directory(struct misc_cg *cg)
+{
+	return cg == &misc_cg_root ? kernfs_root_to_node(misc_kunit.files) :
+				     cg->css.cgroup->kn;
+}
+
+static void make_files(struct kernfs_node *dir)
+{
+	struct kernfs_node *kn;
+	struct cftype *cft;
+
+	for (cft = misc_cgrp_subsys.dfl_cftypes; cft->name[0]; cft++) {
+		kn = __kernfs_create_file(dir, cft->name, 0644, GLOBAL_ROOT_UID,
+					  GLOBAL_ROOT_GID, 0, cft->kf_ops, cft,
+					  NULL, NULL);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(misc_kunit.test, kn);
+	}
+}
+
+struct cgroup_subsys_state *misc_kunit_css_alloc(struct misc_cg *parent)
+{
+	struct cgroup_subsys_state *css;
+
+	css = misc_cgrp_subsys.css_alloc(&parent->css);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(misc_kunit.test, css);
+	return css;
+}
+
+/* The core's half of making a cgroup, after css_alloc(). */
+struct misc_cg *misc_kunit_online(struct cgroup_subsys_state *css,
+				  const char *name)
+{
+	struct misc_cg *cg = css_misc(css), *parent = cg->parent;
+	struct stand_in *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	struct kunit *test = misc_kunit.test;
+	struct kernfs_node *dir;
+
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	dir = kernfs_create_dir(directory(parent), name, 0755, &s->cgroup);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dir);
+	kernfs_get(dir);
+	make_files(dir);
+
+	s->cg = cg;
+	s->cgroup.kn = dir;
+	RCU_INIT_POINTER(s->cgroup.subsys[misc_cgrp_id], css);
+	css->cgroup = &s->cgroup;
+	css->ss = &misc_cgrp_subsys;
+	css->parent = &parent->css;
+	css_get(css->parent);
+	KUNIT_ASSERT_EQ(test, 0, percpu_ref_init(&css->refcnt, last_ref_put,
+						 PERCPU_REF_INIT_ATOMIC,
+						 GFP_KERNEL));
+	list_add_tail(&s->node, &misc_kunit.cgroups);
+	return cg;
+}
+
+struct misc_cg *misc_kunit_mkdir(struct misc_cg *parent, const char *name)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", misc_kunit.nr_made++);
+	return misc_kunit_online(misc_kunit_css_alloc(parent), name ?: number);
+}
+
+/* From here on only references keep it. */
+void misc_kunit_rmdir(struct misc_cg *cg)
+{
+	stand_in(cg)->removed = true;
+	kernfs_remove(cg->css.cgroup->kn);
+	percpu_ref_kill(&cg->css.refcnt);
+}
+
+void misc_kunit_free(struct misc_cg *cg)
+{
+	struct cgroup_subsys_state *parent = cg->css.parent;
+	struct stand_in *s = stand_in(cg);
+
+	list_del(&s->node);
+	percpu_ref_exit(&cg->css.refcnt);
+	misc_cgrp_subsys.css_free(&cg->css);
+	kernfs_put(s->cgroup.kn);
+	kfree(s);
+	css_put(parent);
+}
+
+/*
+ * Names and numbers
+ */
+
+struct misc_cg_res *misc_kunit_register(const char *name, u64 capacity)
+{
+	struct misc_cg_res *res = misc_cg_res_register(name, capacity);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(misc_kunit.test, res);
+	return res;
+}
+
+/* Names are for ever otherwise, with what is counted of them. */
+void misc_kunit_forget_names(unsigned int keep)
+{
+	struct misc_cg_counter *batch;
+	struct misc_cg *cg;
+	unsigned int i, j;
+
+	guard(mutex)(&misc_cg_mutex);
+
+	list_for_each_entry(cg, &misc_cg_list, node) {
+		for (i = keep; i < MISC_CG_RES_MAX; i++) {
+			batch = cg->batches[i / MISC_CG_BATCH];
+			j = i % MISC_CG_BATCH;
+			if (j && batch) {
+				batch[j] = (struct misc_cg_counter){
+					.max = cg->parent ? MISC_CG_UNLIMITED : 0,
+				};
+			} else {
+				kfree(batch);
+				cg->batches[i / MISC_CG_BATCH] = NULL;
+			}
+			clear_bit(i, cg->logged);
+		}
+	}
+	for (i = keep; i < misc_cg_nr_resources; i++)
+		memset(&misc_cg_resources[i], 0, sizeof(misc_cg_resources[i]));
+	misc_cg_nr_resources = keep;
+}
+
+struct misc_cg_counter misc_kunit_counter(struct misc_cg_res *res,
+					  struct misc_cg *cg)
+{
+	guard(spinlock)(&res->lock);
+	return *misc_cg_counter(res, cg);
+}
+
+const char *misc_kunit_numbers(size_t offset)
+{
+	char *line = misc_kunit.line;
+	int i, len = 0;
+
+	for (i = ROOT; i < NR_CGROUPS; i++) {
+		struct misc_cg_counter counter = misc_kunit_counter(RES_A, CG(i));
+
+		len += sprintf(line + len, i ? " %llu" : "%llu",
+			       *(u64 *)((void *)&counter + offset));
+	}
+	return line;
+}
+
+/* misc_cg_charge_move_current(), as from a task in @cg. */
+int misc_kunit_move(struct misc_cg_charge *to, struct misc_cg_charge *from,
+		    struct misc_cg *cg)
+{
+	if (from->self != from || to->self)
+		return -EINVAL;
+	css_get(&cg->css);
+	return misc_cg_do_move(to, from, cg);
+}
+
+/*
+ * Files
+ */
+
+const char *misc_kunit_read(struct misc_cg *cg, const char *name, char *buf,
+			    size_t size)
+{
+	struct kernfs_open_file of = {
+		.kn = kernfs_find_and_get(directory(cg), name),
+	};
+	struct seq_file sf = { .buf = buf, .size = size, .private = &of };
+	int ret = seq_cft(&sf)->seq_show(&sf, NULL);
+
+	kernfs_put(of.kn);
+	buf[min(sf.count, size - 1)] = '\0';
+	return ret ? "cannot be read" : buf;
+}
+
+const char *misc_kunit_show(struct misc_cg *cg, const char *name)
+{
+	const char *line = misc_kunit_read(cg, name, misc_kunit.text,
+					   sizeof(misc_kunit.text));
+
+	while (!strncmp(line, "sev", strlen("sev")))
+		line = strchr(line, '\n') + 1;
+	return line;
+}
+
+/* To misc.max: 0 if it took everything. */
+int misc_kunit_write(struct misc_cg *cg, const char *bytes, size_t len)
+{
+	struct kernfs_open_file of = {
+		.kn = kernfs_find_and_get(directory(cg), "max"),
+	};
+	char *text = kmemdup_nul(bytes, len, GFP_KERNEL);
+	ssize_t ret = -ENOMEM;
+
+	if (text)
+		ret = of_cft(&of)->write(&of, text, len, 0);
+	kfree(text);
+	kernfs_put(of.kn);
+	return ret == len ? 0 : ret < 0 ? ret : -EIO;
+}
+
+/*
+ * The log
+ */
+
+void misc_kunit_log_start(void)
+{
+	struct kmsg_dump_iter log;
+
+	kmsg_dump_rewind(&log);
+	misc_kunit.log_seq = log.next_seq;
+}
+
+/* The number of lines since then that contain @text. */
+unsigned int misc_kunit_logged(const char *text)
+{
+	struct kmsg_dump_iter log;
+	unsigned int nr = 0;
+	size_t len;
+
+	kmsg_dump_rewind(&log);
+	log.cur_seq = misc_kunit.log_seq;
+	while (kmsg_dump_get_line(&log, false, misc_kunit.line,
+				  sizeof(misc_kunit.line) - 1, &len)) {
+		misc_kunit.line[len] = '\0';
+		nr += !!strstr(misc_kunit.line, text);
+	}
+	return nr;
+}
+
+/* What clear_warn_once of debugfs does: warnings come once per boot else. */
+void misc_kunit_clear_warn_once(void)
+{
+	generic_bug_clear_once();
+	memset(__start_once, 0, __end_once - __start_once);
+}
+
+/*
+ * Before and after each test
+ */
+
+/* The root cgroup stays, with what the last test has counted there. */
+static struct misc_cg_res *register_afresh(const char *name)
+{
+	struct misc_cg_res *res = misc_kunit_register(name, 100);
+
+	guard(spinlock)(&res->lock);
+	*misc_cg_counter(res, &misc_cg_root) =
+		(struct misc_cg_counter){ .max = 100 };
+	return res;
+}
+
+int misc_kunit_init(struct kunit *test)
+{
+	memset(&misc_kunit, 0, sizeof(misc_kunit));
+	INIT_LIST_HEAD(&misc_kunit.cgroups);
+	misc_kunit.test = test;
+	misc_kunit.files = kernfs_create_root(NULL, 0, misc_cg_root.css.cgroup);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, misc_kunit.files);
+	make_files(kernfs_root_to_node(misc_kunit.files));
+
+	RES_A = register_afresh("kunit_a");
+	RES_B = register_afresh("kunit_b");
+	misc_kunit.nr_names = misc_cg_nr_resources;
+
+	CG(ROOT) = &misc_cg_root;
+	CG(TOP) = misc_kunit_mkdir(CG(ROOT), "top");
+	CG(LEFT) = misc_kunit_mkdir(CG(TOP), "left");
+	CG(LEAF) = misc_kunit_mkdir(CG(LEFT), "leaf");
+	CG(RIGHT) = misc_kunit_mkdir(CG(TOP), "right");
+	return 0;
+}
+
+/* What others do with the controller meanwhile is not touched. */
+void misc_kunit_return_all(struct kunit *test)
+{
+	struct stand_in *s, *tmp;
+	int i;
+
+	if (!CG(RIGHT))
+		return;
+
+	for (i = 0; i < ARRAY_SIZE(misc_kunit.charge); i++)
+		RELEASE(i);
+	EXPECT_USAGE_OF(RES_A, ROOT, 0);
+	EXPECT_USAGE_OF(RES_B, ROOT, 0);
+
+	list_for_each_entry_safe_reverse(s, tmp, &misc_kunit.cgroups, node) {
+		if (!s->removed)
+			misc_kunit_rmdir(s->cg);
+		KUNIT_EXPECT_TRUE_MSG(test, s->released,
+				      "a reference has not been returned");
+		misc_kunit_free(s->cg);
+	}
+	kernfs_destroy_root(misc_kunit.files);
+
+	if (RES_A->registered)
+		misc_cg_res_unregister(RES_A);
+	if (RES_B->registered)
+		misc_cg_res_unregister(RES_B);
+}
+
+void misc_kunit_exit(struct kunit *test)
+{
+	misc_kunit_return_all(test);
+	if (misc_kunit.nr_names)
+		misc_kunit_forget_names(misc_kunit.nr_names);
+}
