@@ -138,7 +138,7 @@ struct misc_cg_refusal {
 
 /*
  * Count that the max of @refusing refused a charge to @cg; fill in @refusal.
- * The root cgroup has no events files; what is counted there is not shown.
+ * The root cgroup has no events files; its event counts are not shown.
  */
 static int misc_cg_refuse(struct misc_cg_res *res, struct misc_cg *cg,
 			  struct misc_cg *refusing,
@@ -191,7 +191,8 @@ misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
 }
 
 /*
- * Add @amount to @cg and its ancestors below @stop (NULL: to all), or to none.
+ * Add @amount to the usage of @cg and of its ancestors below @stop (NULL: of
+ * all), or change no usage.
  * Return 0, or -EBUSY if the max of a cgroup refuses, -ENOSPC if the capacity
  * does; then the refusal is counted and @refusal is filled in.
  *
@@ -265,9 +266,9 @@ VISIBLE_IF_KUNIT const char *misc_cg_log_path(struct misc_cg *cg, char *buf)
 }
 
 /*
- * Log at most one refusal per resource and cgroup.  That is the cgroup whose
- * max refused or, if the capacity refused, the charged cgroup.  Refused charges
- * to the root cgroup are not logged.  The events files count all refusals.
+ * Log at most one refusal per resource and cgroup.  The cgroup is the one whose
+ * max refused or, if the capacity refused, the charged one.  Refused charges to
+ * the root cgroup are not logged.  The events files count all refusals.
  *
  * All cgroups share one rate limit, because a tenant can create any number of
  * cgroups.  RATELIMIT_MSG_ON_RELEASE turns off the lines about suppressed
@@ -287,8 +288,8 @@ static void misc_cg_log_refusal(struct misc_cg_res *res, struct misc_cg *cg,
 	unsigned int i = misc_cg_res_index(res);
 
 	/*
-	 * If another CPU is logging, do not wait: without its bit set, a later
-	 * refusal of this resource will be logged.
+	 * If another CPU is logging, do not wait: the bit in @logged stays
+	 * clear, so a later refusal of this resource will be logged.
 	 */
 	if (!cg->parent || test_bit(i, log_cgroup->logged) ||
 	    !spin_trylock(&misc_cg_log_lock))
@@ -364,7 +365,7 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 	if (i == MISC_CG_RES_MAX)
 		return ERR_PTR(-ENOSPC);
 
-	/* On failure the counters made so far stay, for the next new name. */
+	/* On failure the allocated batches stay, for the next new name. */
 	list_for_each_entry(cg, &misc_cg_list, node)
 		if (misc_cg_counter_alloc(cg, i, GFP_KERNEL))
 			return ERR_PTR(-ENOMEM);
@@ -435,7 +436,7 @@ EXPORT_SYMBOL_GPL(misc_cg_res_register);
 
 /**
  * misc_cg_res_unregister - withdraw a resource
- * @res: what misc_cg_res_register() returned; may be NULL or an error pointer
+ * @res: the result of misc_cg_res_register(); may be NULL or an error pointer
  *
  * From now on charges fail with -ENODEV, until the name is registered again:
  * then @res is valid again, also for a caller who kept it from before.  Usage
@@ -498,8 +499,8 @@ EXPORT_SYMBOL_GPL(misc_cg_res_set_capacity);
  * get_current_misc_cg - the misc cgroup of the current task
  *
  * Context: Task context.  Takes no lock and does not sleep.
- * Return: The cgroup, with a reference that the caller returns with
- * put_misc_cg().  NULL without CONFIG_CGROUP_MISC.
+ * Return: The cgroup, with a reference that the caller puts with put_misc_cg().
+ * NULL without CONFIG_CGROUP_MISC.
  */
 struct misc_cg *get_current_misc_cg(void)
 {
@@ -508,8 +509,8 @@ struct misc_cg *get_current_misc_cg(void)
 EXPORT_SYMBOL_GPL(get_current_misc_cg);
 
 /**
- * put_misc_cg - return a reference to a cgroup
- * @cg: what get_current_misc_cg() returned; may be NULL
+ * put_misc_cg - put a reference to a cgroup
+ * @cg: the result of get_current_misc_cg(); may be NULL
  *
  * Context: Any but NMI; not under a lock of the scheduler or a workqueue.
  */
@@ -639,7 +640,7 @@ int misc_cg_charge_cgroup(struct misc_cg_charge *charge,
 EXPORT_SYMBOL_GPL(misc_cg_charge_cgroup);
 
 /**
- * misc_cg_charge_release - release what a charge holds
+ * misc_cg_charge_release - release a charge
  * @charge: the charge; nothing is done if it is empty
  *
  * The resource may have been unregistered and the cgroup removed since.
@@ -743,7 +744,7 @@ int misc_cg_charge_move_current(struct misc_cg_charge *to,
 				struct misc_cg_charge *from)
 {
 	misc_cg_might_lock();
-	/* Empty: there is nothing to move. */
+	/* An empty charge: there is nothing to move. */
 	if (!from->self)
 		return 0;
 	if (!misc_cg_charge_check_held(from) || !misc_cg_charge_check_empty(to))
@@ -853,9 +854,9 @@ static u64 misc_cg_read(struct misc_cg_res *res, struct misc_cg *cg,
 }
 
 /*
- * A resource with a capacity has a line in every file.  Without one, it has a
- * line in misc.max if its max is not "max", and in each other file if the value
- * is not 0; misc.max.effective has none then, as the effective max is 0.
+ * A resource with a capacity has a line in every file.  If the capacity is 0,
+ * it has a line in misc.max if its max is not "max", and in each other file if
+ * the value is not 0; misc.max.effective has none then: the effective max is 0.
  */
 static void misc_cg_show_value(struct seq_file *sf, struct misc_cg_res *res,
 			       enum misc_cg_value what, const char *suffix)
@@ -891,7 +892,7 @@ static int misc_cg_show(struct seq_file *sf, void *v)
 	return 0;
 }
 
-/* What one write to misc.max sets. */
+/* The limits that one write to misc.max sets. */
 struct misc_cg_max_request {
 	DECLARE_BITMAP(set, MISC_CG_RES_MAX);
 	u64 max[MISC_CG_RES_MAX];
