@@ -30,7 +30,7 @@ struct misc_cg_res;
  * noticed, and would be released a second time.
  *
  * The controller keeps no pointer to the charge.  If the amount can never be
- * handed out again (a device does not take an id back), the owner may be freed
+ * handed out again (a device does not take an ID back), the owner may be freed
  * without a release: the amount then stays charged, and the cgroup is never
  * freed.
  */

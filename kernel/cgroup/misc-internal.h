@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Miscellaneous cgroup controller: what it keeps for each resource and each
- * cgroup, and how that is found.
+ * Miscellaneous cgroup controller: the data of each resource and each cgroup,
+ * and the functions that find it.
  */
 #ifndef __MISC_INTERNAL_H
 #define __MISC_INTERNAL_H
@@ -34,7 +34,7 @@ struct misc_cg_counter {
 
 /*
  * A name keeps its slot in misc_cg_resources until the next boot, whether or
- * not a provider has it registered.  So max, peak and usage outlive the
+ * not a provider has it registered.  So max, peak, events and usage outlive the
  * provider's module, and a pointer to a resource stays valid.
  */
 struct misc_cg_res {

@@ -56,9 +56,9 @@ static const char * const misc_cg_known_names[] = { "sev", "sev_es", "tdx" };
 
 /*
  * Serializes registrations; guards misc_cg_list and the allocation of batches.
- * Code that does not hold the mutex uses only what misc_cg_res_register()
- * returned and slots before misc_cg_res_end(): these have counters in all
- * cgroups.
+ * Code that does not hold the mutex uses only resources that
+ * misc_cg_res_register() returned and slots before misc_cg_res_end(): all of
+ * these have counters in all cgroups.
  */
 VISIBLE_IF_KUNIT struct mutex misc_cg_mutex =
 	__MUTEX_INITIALIZER(misc_cg_mutex);
@@ -67,7 +67,7 @@ VISIBLE_IF_KUNIT unsigned int misc_cg_nr_resources;	/* slots in use */
 VISIBLE_IF_KUNIT struct misc_cg misc_cg_root;
 struct misc_cg_res misc_cg_resources[MISC_CG_RES_MAX];
 
-/* The end of the slots in use. */
+/* The slot after the last one in use. */
 static struct misc_cg_res *misc_cg_res_end(void)
 {
 	/* Pairs with the release in misc_cg_res_create(). */
