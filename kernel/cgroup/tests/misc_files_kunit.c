@@ -2,6 +2,8 @@
 /*
  * KUnit tests of the misc controller: what its files show and take.
  */
+#include <linux/prandom.h>
+
 #include "misc_kunit.h"
 
 struct line {
@@ -215,11 +217,82 @@ static void max_takes_lines_of_a_name_and_a_number(struct kunit *test)
 	EXPECT_FILE(LEFT, "max", "kunit_a max\nkunit_b max\n");
 }
 
+/* Lines of random pieces, each of which is known to be right or wrong. */
+static void random_lines_are_taken_together_or_not_at_all(struct kunit *test)
+{
+	static const char * const names[] = {
+		"kunit_a", "kunit_b", "kunit_a", "kunit_b", "kunit_", "max", "=",
+	};
+	static const char * const blanks[] = {
+		" ", " ", " ", " ", "\t", "  ", " \v", "", "=", "\n",
+	};
+	static const struct {
+		const char *text;
+		u64 max;
+		int ret;
+	} values[] = {
+		{ "0", 0 }, { "7", 7 }, { "+8", 8 }, { "0x1F", 31 }, { "010", 8 },
+		{ "max", U64_MAX }, { "18446744073709551615", U64_MAX },
+		{ "9223372036854775808", 1ULL << 63 },
+		{ "18446744073709551616", 0, -ERANGE },
+		{ "0x10000000000000000", 0, -ERANGE },
+		{ "-1", 0, -EINVAL }, { "08", 0, -EINVAL }, { "1 2", 0, -EINVAL },
+		{ "maximum", 0, -EINVAL }, { "", 0, -EINVAL },
+	};
+	static const char * const ends[] = { "", "", "", " ", "\t", "\r", " \f" };
+	unsigned int step, nr, lines, value, name, blank, set, granted = 0;
+	u64 now[2] = { U64_MAX, U64_MAX }, next[2];
+	struct rnd_state rnd;
+	char text[400];
+	int ret;
+
+#define PICK(array)	(prandom_u32_state(&rnd) % ARRAY_SIZE(array))
+	prandom_seed_state(&rnd, misc_kunit_seed);
+	for (step = 0; step < misc_kunit_steps / 10; step++) {
+		memcpy(next, now, sizeof(next));
+		text[0] = '\0';
+		ret = 0;
+		set = 0;
+		lines = 1 + prandom_u32_state(&rnd) % 3;
+		for (nr = 0; nr < lines; nr++) {
+			name = PICK(names);
+			blank = PICK(blanks);
+			value = PICK(values);
+			snprintf(text + strlen(text), sizeof(text) - strlen(text),
+				 "%s%s%s%s%s%s", nr ? "\n" : "", ends[PICK(ends)],
+				 names[name], blanks[blank], values[value].text,
+				 ends[PICK(ends)]);
+			/* The first line that is wrong decides. */
+			if (ret)
+				continue;
+			if (name >= 4 || blank >= 7 || set & BIT(name % 2))
+				ret = -EINVAL;
+			else
+				ret = values[value].ret;
+			set |= BIT(name % 2);
+			next[name % 2] = values[value].max;
+		}
+		KUNIT_ASSERT_EQ_MSG(test, ret, misc_kunit_set_max(CG(LEAF), text),
+				    "step %u: \"%*pE\"", step,
+				    (int)strlen(text), text);
+		if (!ret)
+			memcpy(now, next, sizeof(now));
+		granted += !ret;
+		KUNIT_ASSERT_EQ(test, now[0],
+				misc_kunit_counter(RES_A, CG(LEAF)).max);
+		KUNIT_ASSERT_EQ(test, now[1],
+				misc_kunit_counter(RES_B, CG(LEAF)).max);
+	}
+	KUNIT_EXPECT_GT(test, granted, step / 20);
+	EXPECT_FILE(LEFT, "max", "kunit_a max\nkunit_b max\n");
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(every_resource_has_a_line_in_every_file),
 	KUNIT_CASE(without_capacity_only_numbers_that_are_not_0_are_listed),
 	KUNIT_CASE(names_are_listed_in_order_of_first_registration),
 	KUNIT_CASE(max_takes_lines_of_a_name_and_a_number),
+	KUNIT_CASE(random_lines_are_taken_together_or_not_at_all),
 	{}
 };
 
