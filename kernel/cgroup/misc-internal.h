@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Miscellaneous cgroup controller: the data of each resource and each cgroup,
- * and the functions that find it.
- */
+/* Miscellaneous cgroup controller: its data, and functions that find it. */
 #ifndef __MISC_INTERNAL_H
 #define __MISC_INTERNAL_H
 
@@ -46,9 +43,8 @@ struct misc_cg_res {
 struct misc_cg {
 	struct cgroup_subsys_state css;
 	/*
-	 * NULL in the root cgroup.  css.parent would be set too late, after
-	 * css_alloc: misc_cg_counter_alloc() needs the parent of each cgroup
-	 * in misc_cg_list.
+	 * NULL in the root cgroup.  css.parent is set too late, after css_alloc:
+	 * misc_cg_counter_alloc() reads this of each cgroup in misc_cg_list.
 	 */
 	struct misc_cg *parent;
 	unsigned int level;		/* 0 in the root cgroup */

@@ -116,20 +116,22 @@ since() {
 	done | paste -s -d '|'
 }
 
-# fixes SERIES: the fixes in series/fixes/SERIES that this base needs, in their order.
-fixes() {
-	local fix folder=$top/series/fixes/$1 since
+# patches SERIES: the files in series/SERIES for this base, in the order of the series. A line "B: 7.3" in a file means
+# that older bases do not need the patch.
+patches() {
+	local patch folder=$top/series/$1 since
 	since=$(since "$(base_version)")
-	grep -v '^#' "$folder/order" | while read -r fix; do
-		[ -f "$folder/$fix" ] || die "series/fixes/$1/order: there is no $fix"
-		if ! grep -q '^B:' "$folder/$fix" || grep -qE "^B:.*\<($since)\>" "$folder/$fix"; then
-			echo "$folder/$fix"
+	grep -v '^#' "$folder/order" | while read -r patch; do
+		[ -f "$folder/$patch" ] || die "series/$1/order: there is no $patch"
+		if ! grep -q '^B:' "$folder/$patch" || grep -qE "^B:.*\<($since)\>" "$folder/$patch"; then
+			echo "$folder/$patch"
 		fi
 	done
 }
 
-# fix_diff FIX: its diff. A fix may have another one for bases from some base on, after a line "--- BASE".
-fix_diff() {
+# patch_diff FILE: the diff in the file of a patch, after a line "---". The diff after a line "--- BASE" is for BASE and
+# later bases.
+patch_diff() {
 	local since
 	since=$(since "$(base_version)")
 	awk -v since="^--- ($since)\$" '
@@ -143,11 +145,11 @@ fixed_files() {
 	local dir=$1 series fix f
 	rm -rf "$dir"
 	for series in kvm cgroup; do
-		fixes "$series" | while read -r fix; do
-			fix_diff "$fix" | sed -n 's,^--- a/,,p' | while read -r f; do
+		patches "fixes/$series" | while read -r fix; do
+			patch_diff "$fix" | sed -n 's,^--- a/,,p' | while read -r f; do
 				[ -f "$dir/$f" ] || install -D -m 644 "$home/source/$f" "$dir/$f"
 			done
-			fix_diff "$fix" | patch --quiet --forward --fuzz=0 --no-backup-if-mismatch -d "$dir" -p1 >"$build/log/fixes.log" 2>&1 ||
+			patch_diff "$fix" | patch --quiet --forward --fuzz=0 --no-backup-if-mismatch -d "$dir" -p1 >"$build/log/fixes.log" 2>&1 ||
 				die "${fix#"$top"/} does not apply: $(grep -m 1 -E 'FAILED|malformed|previously' "$build/log/fixes.log")"
 		done
 	done

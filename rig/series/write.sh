@@ -40,7 +40,7 @@ author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: there is n
 export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 
-readarray -t patches < <(grep -v '^#' "$top/series/controller/order" | sed "s,^,$top/series/controller/,")
+readarray -t patches < <(patches controller)
 unlisted=$(cd "$top/series/controller" && printf '%s\n' * | { grep -vxF -e order -e cover -f order || true; } | xargs)
 [ -z "$unlisted" ] || die "series/controller/order does not list $unlisted"
 
@@ -56,14 +56,9 @@ message() {
 	lines "$1" | sed -E '1,/^$/d; /^---( [0-9.]+)?$/,$d'
 }
 
-# part FILE: the diff of paths that belong to earlier patches.
-part() {
-	sed '1,/^---$/d' "$1"
-}
-
-# parts FILE: the paths in that diff.
+# parts FILE: the paths of earlier patches that the diff in FILE changes.
 parts() {
-	part "$1" | sed -n 's,^+++ b/,,p'
+	patch_diff "$1" | sed -n 's,^+++ b/,,p'
 }
 
 # paths FILE: the paths that belong to the patch.
@@ -91,7 +86,7 @@ nobodys=$(cut -d ' ' -f 1 "$work/owners" | comm -13 - "$work/list" | xargs)
 
 # put -R|-N FILE: reverts (-R) or applies (-N) the diff in FILE.
 put() {
-	part "$2" | (cd "$work/tree" && patch --quiet --no-backup-if-mismatch --fuzz=0 -p1 "$1") >"$build/log/series.log" 2>&1 ||
+	patch_diff "$2" | (cd "$work/tree" && patch --quiet --no-backup-if-mismatch --fuzz=0 -p1 "$1") >"$build/log/series.log" 2>&1 ||
 		die "${2#"$top"/}: its diff of $(parts "$2" | xargs) does not apply and must be updated: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
 }
 for ((i = ${#patches[@]} - 1; i >= 0; i--)); do
@@ -105,9 +100,9 @@ in_repo init --quiet --initial-branch=controller
 in_repo config core.abbrev 12
 {
 	for series in kvm cgroup; do
-		fixes "$series"
+		patches "fixes/$series"
 	done | while read -r fix; do
-		fix_diff "$fix" | sed -n 's,^--- a/,,p'
+		patch_diff "$fix" | sed -n 's,^--- a/,,p'
 	done
 	cat "$work/list"
 } | sort -u | while read -r f; do
@@ -118,8 +113,8 @@ in_repo commit --quiet --message="Linux $version"
 in_repo tag base
 
 for series in kvm cgroup; do
-	for fix in $(fixes "$series"); do
-		fix_diff "$fix" | patch --quiet --no-backup-if-mismatch --fuzz=0 -d "$work/repo" -p1 >"$build/log/series.log" 2>&1 ||
+	for fix in $(patches "fixes/$series"); do
+		patch_diff "$fix" | patch --quiet --no-backup-if-mismatch --fuzz=0 -d "$work/repo" -p1 >"$build/log/series.log" 2>&1 ||
 			die "${fix#"$top"/} does not apply: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
 		in_repo add --all
 		message "$fix" | in_repo commit --quiet "${signoff[@]}" --cleanup=verbatim --file=-
@@ -148,7 +143,7 @@ series() {
 
 The series applies to $4."
 	in_repo format-patch --quiet --output-directory "$out/$1" --cover-letter --cover-from-description=subject \
-		--no-signature --zero-commit --stat=100 "$3..$1"
+		--no-signature --zero-commit --stat=72 "$3..$1"
 	echo "$(in_repo rev-list --count "$3..$1") patches and a cover letter are in ${out#"$PWD"/}/$1"
 }
 series fixes-kvm fixes/kvm base "Linux $version"
