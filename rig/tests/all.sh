@@ -83,7 +83,7 @@ cp -r "$out/selftests" "$out/test/tests"
 kunit=''
 # Where the range may be split.
 if grep -q sev_count_es_asids "$home/ours/arch/x86/kvm/svm/svm.h"; then
-	kunit=sev_es_capacity_kunit
+	kunit=misc_cg_sev_es_kunit
 	step "build $kunit" "$kunit-$base" tree_module ours debug "$rig/tests/sev-es-capacity" "$out/test"
 fi
 "$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/guest" "$out/test"

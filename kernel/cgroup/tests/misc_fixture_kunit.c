@@ -217,8 +217,12 @@ const char *misc_kunit_read(struct misc_cg *cg, const char *name, char *buf,
 		.kn = kernfs_find_and_get(directory(cg), name),
 	};
 	struct seq_file sf = { .buf = buf, .size = size, .private = &of };
-	int ret = seq_cft(&sf)->seq_show(&sf, NULL);
+	int ret;
 
+	/* Of a real file, an active reference protects the parent. */
+	rcu_read_lock();
+	ret = seq_cft(&sf)->seq_show(&sf, NULL);
+	rcu_read_unlock();
 	kernfs_put(of.kn);
 	buf[min(sf.count, size - 1)] = '\0';
 	return ret ? "cannot be read" : buf;
@@ -243,8 +247,11 @@ int misc_kunit_write(struct misc_cg *cg, const char *bytes, size_t len)
 	char *text = kmemdup_nul(bytes, len, GFP_KERNEL);
 	ssize_t ret = -ENOMEM;
 
-	if (text)
+	if (text) {
+		rcu_read_lock();
 		ret = of_cft(&of)->write(&of, text, len, 0);
+		rcu_read_unlock();
+	}
 	kfree(text);
 	kernfs_put(of.kn);
 	return ret == len ? 0 : ret < 0 ? ret : -EIO;

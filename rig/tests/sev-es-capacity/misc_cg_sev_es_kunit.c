@@ -96,7 +96,7 @@ static struct kunit_case cases[] = {
 };
 
 static struct kunit_suite suite = {
-	.name = "sev_es_capacity",
+	.name = "misc_cg_sev_es",
 	.test_cases = cases,
 };
 
