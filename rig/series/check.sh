@@ -132,7 +132,7 @@ no_controller() {
 kunit() {
 	cd "$tree"
 	# Newer kernels that are configured by allnoconfig run the tests at boot only with autorun=1.
-	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --build_dir="obj-$uml" --timeout=3600 \
+	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --raw_output --build_dir="obj-$uml" --timeout=3600 \
 		--kernel_args=kunit.autorun=1 || true
 	cp "obj-$uml/test.log" "$results"
 }
