@@ -60,7 +60,7 @@ size() {
 
 prepare() {
 	mkdir -p "$obj"
-	cat "$rig"/kernel/configs/{run,tdx}.config "$top/kernel/cgroup/tests/.kunitconfig" >"$obj/fragments"
+	cat "$rig"/kernel/configs/{run,tdx,kunit-checks}.config "$top/kernel/cgroup/tests/.kunitconfig" >"$obj/fragments"
 	kmake KCONFIG_CONFIG=.config.new KCONFIG_ALLCONFIG="$obj/fragments" allnoconfig
 	cmp -s "$obj/.config.new" "$obj/.config" || cp "$obj/.config.new" "$obj/.config"
 	kmake prepare modules_prepare

@@ -178,8 +178,12 @@ void misc_kunit_forget_names(unsigned int keep)
 struct misc_cg_counter misc_kunit_counter(struct misc_cg_res *res,
 					  struct misc_cg *cg)
 {
-	guard(spinlock)(&res->lock);
-	return *misc_cg_counter(res, cg);
+	struct misc_cg_counter counter;
+
+	spin_lock(&res->lock);
+	counter = *misc_cg_counter(res, cg);
+	spin_unlock(&res->lock);
+	return counter;
 }
 
 const char *misc_kunit_numbers(size_t offset)
@@ -302,9 +306,10 @@ static struct misc_cg_res *register_afresh(const char *name)
 {
 	struct misc_cg_res *res = misc_kunit_register(name, 100);
 
-	guard(spinlock)(&res->lock);
+	spin_lock(&res->lock);
 	*misc_cg_counter(res, &misc_cg_root) =
 		(struct misc_cg_counter){ .max = 100 };
+	spin_unlock(&res->lock);
 	return res;
 }
 

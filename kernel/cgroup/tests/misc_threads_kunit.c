@@ -110,7 +110,7 @@ static void run_threads(struct kunit *test)
 	/* On a busy machine, a thread may still wait for its first step. */
 	for (th = threads; th; th = th->next)
 		while (!READ_ONCE(th->nr))
-			msleep(1);
+			msleep(20);
 	for (th = threads; th; th = th->next)
 		kthread_stop(th->task);
 	if (wrong)
