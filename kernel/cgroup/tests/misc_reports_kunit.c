@@ -43,7 +43,7 @@ static void path_in_the_log_is_cut_at_its_beginning(struct kunit *test)
 {
 	static char buf[MISC_CG_LOG_BUF_SIZE];
 	const struct path_case *c = test->param_value;
-	char *name = misc_kunit.text, *expected = misc_kunit.line;
+	char *name = misc_kunit.text, *expected = misc_kunit.line, *end;
 	struct misc_cg *cg = CG(ROOT);
 	const char *path;
 	int depth, i;
@@ -54,11 +54,13 @@ static void path_in_the_log_is_cut_at_its_beginning(struct kunit *test)
 		cg = misc_kunit_mkdir(cg, name);
 	}
 	strscpy(misc_kunit.line, depth > c->nr ? "..." : "");
+	end = expected + strlen(expected);
 	for (i = depth - c->nr; i < depth; i++) {
-		strcat(expected, "/");
-		memset(name, 'a' + i, c->length[i]);
-		strncat(expected, name, c->length[i]);
+		*end++ = '/';
+		memset(end, 'a' + i, c->length[i]);
+		end += c->length[i];
 	}
+	*end = '\0';
 	scoped_guard(spinlock, &misc_cg_log_lock)
 		path = misc_cg_log_path(cg, buf);
 	KUNIT_EXPECT_STREQ(test, path, expected);
