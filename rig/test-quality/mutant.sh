@@ -20,7 +20,7 @@ build)
 run) ;;
 esac
 
-# With earlyprintk, also one that dies before it has a console says so. It has told enough with the first
+# earlyprintk shows a crash before there is a console. The run ends with the first
 # test that fails, or when it is silent for so long that it hangs, however busy this machine is.
 cd "$tree"
 log=$(mktemp)

@@ -6,7 +6,6 @@
 #
 # Prints each splat and exits 1, or prints nothing and exits 0. A test announces a warning that it causes on purpose by
 # a line that ends in "expect WARNING: WHERE": then a WARNING from WHERE, a function or a source file, must follow.
-# After "allow WARNING: WHERE" that WARNING may be missing.
 #
 # A data race is a splat if one of its stacks has a function of ours or of our tests, unless that function was only
 # interrupted, or called printk() or kthread_stop(): their data is not ours. All other data races are ignored, because
@@ -21,16 +20,15 @@ export LC_ALL=C
 awk '
 	function bad(line) { print line; failed = 1 }
 	function missing() {
-		if (expected != "" && !allowed)
+		if (expected != "")
 			bad("the announced WARNING from " expected " is missing")
 		expected = ""
 	}
 	{ sub(/\r$/, "") }
 	/Linux version / { booted = 1 }
-	/(expect|allow) WARNING: [A-Za-z0-9_.\/]+$/ {
+	/expect WARNING: [A-Za-z0-9_.\/]+$/ {
 		missing()
 		expected = $NF
-		allowed = /allow WARNING: /
 		next
 	}
 	/BUG: KCSAN: / {

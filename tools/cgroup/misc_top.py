@@ -628,7 +628,7 @@ def run(args):
             for line in missing:
                 print('misc_top.py: ' + line, file=sys.stderr)
             return INCOMPLETE if missing else 0
-        # Whoever is refused in a loop does not keep us busy.
+        # Limit the load by a process whose charges are refused in a loop.
         watch.wait(args.interval, max(0.1, time.monotonic() - start))
 
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the misc controller: what its files show and take.
+ * KUnit tests of the misc controller: the content of its files, and writes to
+ * misc.max.
  */
 #include <linux/prandom.h>
 
@@ -24,7 +25,7 @@ static void expect_lines(struct kunit *test, const struct line *lines, int nr)
 				       lines[i].cg);
 }
 
-/* What the tables below show the traces of. */
+/* The charges and refusals that the tables below are the result of. */
 static void use_resources(struct kunit *test)
 {
 	SET_MAX(TOP, "kunit_a 50");
@@ -107,7 +108,7 @@ static void without_capacity_only_numbers_that_are_not_0_are_listed(struct kunit
 	use_resources(test);
 	misc_cg_res_set_capacity(RES_A, 0);
 	expect_lines(test, lines, ARRAY_SIZE(lines));
-	/* Nobody can tell whether it is registered. */
+	/* The files are the same whether or not the resource is registered. */
 	misc_cg_res_unregister(RES_A);
 	expect_lines(test, lines, ARRAY_SIZE(lines));
 
@@ -136,7 +137,7 @@ static void names_are_listed_in_order_of_first_registration(struct kunit *test)
 					   sizeof(misc_kunit.text)));
 }
 
-/* Of what is written to misc.max in one piece, all is taken or nothing. */
+/* Of one write to misc.max, either all lines are taken or none. */
 static void max_takes_lines_of_a_name_and_a_number(struct kunit *test)
 {
 #define TAKES(text, a, b) \

@@ -24,7 +24,7 @@ module_param_named(ms, misc_kunit_ms, uint, 0444);
  * Cgroups
  */
 
-/* What stands in for a cgroup of the core. */
+/* Takes the place of a cgroup of the cgroup core. */
 struct stand_in {
 	struct list_head node;
 	struct misc_cg *cg;
@@ -113,7 +113,7 @@ struct misc_cg *misc_kunit_mkdir(struct misc_cg *parent, const char *name)
 	return misc_kunit_online(misc_kunit_css_alloc(parent), name ?: number);
 }
 
-/* From here on only references keep it. */
+/* From now on only references keep the cgroup. */
 void misc_kunit_rmdir(struct misc_cg *cg)
 {
 	stand_in(cg)->removed = true;
@@ -146,7 +146,7 @@ struct misc_cg_res *misc_kunit_register(const char *name, u64 capacity)
 	return res;
 }
 
-/* Names are for ever otherwise, with what is counted of them. */
+/* The controller itself never forgets a name or its counters. */
 void misc_kunit_forget_names(unsigned int keep)
 {
 	struct misc_cg_counter *batch;
@@ -223,7 +223,7 @@ const char *misc_kunit_read(struct misc_cg *cg, const char *name, char *buf,
 	struct seq_file sf = { .buf = buf, .size = size, .private = &of };
 	int ret;
 
-	/* Of a real file, an active reference protects the parent. */
+	/* RCU protects the parent, as an active reference does for a real file. */
 	rcu_read_lock();
 	ret = seq_cft(&sf)->seq_show(&sf, NULL);
 	rcu_read_unlock();
@@ -242,7 +242,7 @@ const char *misc_kunit_show(struct misc_cg *cg, const char *name)
 	return line;
 }
 
-/* To misc.max: 0 if it took everything. */
+/* Write to misc.max.  Return 0 if all bytes were taken. */
 int misc_kunit_write(struct misc_cg *cg, const char *bytes, size_t len)
 {
 	struct kernfs_open_file of = {
@@ -290,7 +290,7 @@ unsigned int misc_kunit_logged(const char *text)
 	return nr;
 }
 
-/* What clear_warn_once of debugfs does: warnings come once per boot else. */
+/* Like clear_warn_once in debugfs: let WARN_ONCE() warn again. */
 void misc_kunit_clear_warn_once(void)
 {
 	generic_bug_clear_once();
@@ -301,7 +301,7 @@ void misc_kunit_clear_warn_once(void)
  * Before and after each test
  */
 
-/* The root cgroup stays, with what the last test has counted there. */
+/* The counters of the root cgroup still have the numbers of the last test. */
 static struct misc_cg_res *register_afresh(const char *name)
 {
 	struct misc_cg_res *res = misc_kunit_register(name, 100);
@@ -334,7 +334,7 @@ int misc_kunit_init(struct kunit *test)
 	return 0;
 }
 
-/* What others do with the controller meanwhile is not touched. */
+/* Resources and cgroups of the running system are left alone. */
 void misc_kunit_return_all(struct kunit *test)
 {
 	struct stand_in *s, *tmp;

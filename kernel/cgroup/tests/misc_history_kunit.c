@@ -37,7 +37,7 @@ static struct node nodes[NR_NODES];	/* the first is the root */
 static struct held helds[NR_HELD];
 static const char *wrong;
 
-/* Of those that are used; the root is. */
+/* The next node in use.  The root is always in use. */
 static struct node *next(struct node *n)
 {
 	while (++n < nodes + NR_NODES)
@@ -112,7 +112,7 @@ static u64 room(const struct node *n, unsigned int i)
 	return c->max > c->usage ? c->max - c->usage : 0;
 }
 
-/* What a charge of the levels from @node up to below @stop comes to. */
+/* The result of a charge to @node and its ancestors below @stop. */
 static int charge(struct node *node, const struct node *stop, unsigned int i,
 		  u64 amount)
 {

@@ -35,7 +35,7 @@
 
 #include "../misc-internal.h"
 
-/* MORE is for one that the test makes. */
+/* MORE is an extra cgroup that a test may create. */
 enum { ROOT, TOP, LEFT, LEAF, RIGHT, NR_CGROUPS, MORE = NR_CGROUPS };
 
 struct misc_kunit {
@@ -79,7 +79,7 @@ void misc_kunit_free(struct misc_cg *cg);
 struct misc_cg_res *misc_kunit_register(const char *name, u64 capacity);
 void misc_kunit_forget_names(unsigned int keep);
 
-/* References, of which a cgroup that was not removed has one itself. */
+/* @n references besides the one that keeps a cgroup until its removal. */
 #define EXPECT_REFS(cg, n) \
 	KUNIT_EXPECT_EQ(test, 1 + (n), misc_kunit_refs(CG(cg)))
 
@@ -97,7 +97,7 @@ const char *misc_kunit_numbers(size_t offset);
 
 #define EXPECT_USAGE_OF(res, cg, amount) \
 	KUNIT_EXPECT_EQ(test, amount, misc_kunit_counter(res, CG(cg)).usage)
-/* Of kunit_a, in all five cgroups. */
+/* The numbers of kunit_a in all five cgroups. */
 #define EXPECT_NUMBERS(member, s)					\
 	KUNIT_EXPECT_STREQ(test, s, misc_kunit_numbers(			\
 		offsetof(struct misc_cg_counter, member)))
@@ -128,7 +128,7 @@ int misc_kunit_move(struct misc_cg_charge *to, struct misc_cg_charge *from,
 #define REFUSED_OF(res, error, i, cg, amount) \
 	KUNIT_EXPECT_EQ(test, error, CHARGE(i, res, cg, amount))
 #define GRANTED_OF(res, i, cg, amount)	REFUSED_OF(res, 0, i, cg, amount)
-/* Of kunit_a. */
+/* Charges of kunit_a. */
 #define REFUSED(error, i, cg, amount)	REFUSED_OF(RES_A, error, i, cg, amount)
 #define GRANTED(i, cg, amount)		REFUSED(0, i, cg, amount)
 #define MOVE_REFUSED(error, to, from, cg) \
@@ -154,7 +154,7 @@ const char *misc_kunit_read(struct misc_cg *cg, const char *name, char *buf,
 			    size_t size);
 int misc_kunit_write(struct misc_cg *cg, const char *bytes, size_t len);
 
-/* What a file shows, less the lines of providers that this kernel has. */
+/* The content of a file without the lines of this kernel's real providers. */
 const char *misc_kunit_show(struct misc_cg *cg, const char *name);
 
 #define EXPECT_FILE(cg, name, content) \
@@ -174,11 +174,11 @@ void misc_kunit_log_start(void);
 unsigned int misc_kunit_logged(const char *text);
 void misc_kunit_clear_warn_once(void);
 
-/* How often it was logged since misc_kunit_log_start(). */
+/* @text was logged @n times since misc_kunit_log_start(). */
 #define EXPECT_LOGGED(n, text) \
 	KUNIT_EXPECT_EQ(test, n, misc_kunit_logged(text))
 
-/* Whoever reads the log of the run needs to know which warnings to expect. */
+/* Announces the warning in the log: any other warning there is a failure. */
 #define EXPECT_WARNING(text, what) do {					\
 	misc_kunit_clear_warn_once();					\
 	kunit_info(test, "expect WARNING: kernel/cgroup/misc.c\n");	\

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the misc controller: which locks a call takes, and what
- * lockdep says of a call from an interrupt.
+ * KUnit tests of the misc controller: the locks that a call takes, and calls
+ * from an interrupt, which lockdep must report.
  */
 #include <linux/init.h>
 #include <linux/irq_work.h>
@@ -57,14 +57,14 @@ static void every_call_takes_its_lock_once(struct kunit *test)
 	counted = &misc_cg_mutex.dep_map;
 	EXPECT_LOCKED(misc_cg_res_register("kunit_a", 50));
 	EXPECT_LOCKED(CG(MORE) = misc_kunit_mkdir(CG(LEAF), NULL));
-	/* Who makes counters for all cgroups must not lose one on the way. */
+	/* A registration must find every cgroup: the list needs the mutex. */
 	misc_kunit_rmdir(CG(MORE));
 	EXPECT_LOCKED(misc_kunit_free(CG(MORE)));
 }
 
 /*
- * Lockdep is told of the lock of slot 0, which none of these takes: so it finds
- * who calls from an interrupt even if nothing is charged there.
+ * Each call passes the lock of slot 0 to might_lock(), so that lockdep reports a
+ * call from an interrupt even if the call takes no lock.
  */
 static void every_call_says_that_it_may_take_a_lock(struct kunit *test)
 {
@@ -93,8 +93,8 @@ MISC_KUNIT_SUITE("misc_cg_locks", start, stop, cases);
 
 /*
  * A provider that calls from an interrupt, where it must not.  Lockdep turns
- * itself off after its first report, so this is no test of KUnit: whoever boots
- * with misc_kunit.interrupt= looks for the report in the log.
+ * itself off after its first report, so this cannot be a KUnit case: boot with
+ * misc_kunit.interrupt= and look for the report in the log.
  */
 static char *interrupt;
 module_param(interrupt, charp, 0444);

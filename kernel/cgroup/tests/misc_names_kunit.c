@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the misc controller: how names and cgroups come and go.
+ * KUnit tests of the misc controller: registration of names, creation and
+ * removal of cgroups.
  */
 #include <linux/debugfs.h>
 #include <trace/events/kmem.h>
@@ -34,7 +35,7 @@ static void name_is_registered_once(struct kunit *test)
 	GRANTED(0, LEAF, 100);
 }
 
-/* As if its registration had got as far as writing the name. */
+/* Like a registration that has written the name, but not published the slot. */
 static void name_is_found_when_its_slot_is_in_use(struct kunit *test)
 {
 	misc_cg_res_unregister(misc_kunit_register("kunit_new", 1));
@@ -130,7 +131,7 @@ static unsigned int frees(void)
 	return nr_frees;
 }
 
-/* What a cgroup has for the counters of all names. */
+/* The batches of counters that a cgroup has. */
 #define NR_BATCHES	DIV_ROUND_UP(misc_cg_nr_resources, MISC_CG_BATCH)
 
 /* Register names until @end slots are in use. */
@@ -185,9 +186,9 @@ static void all_64_names_count(struct kunit *test)
 }
 
 /*
- * From here on the task's nth allocation fails, and no other; 0 for none.
- * Those that may sleep fail only if failslab is told so, for which its file in
- * debugfs is the only way.
+ * Make the task's nth allocation from now on fail, or none if @nth is 0.  By
+ * default failslab spares allocations that may sleep; only its file in debugfs
+ * can change that.
  */
 static void fail_nth(struct kunit *test, unsigned int nth)
 {
@@ -205,7 +206,7 @@ static void fail_nth(struct kunit *test, unsigned int nth)
 #endif
 }
 
-/* Whether the allocation that was to fail has come. */
+/* True if the allocation that had to fail was made. */
 static bool has_failed(struct kunit *test)
 {
 	bool failed = false;
@@ -240,7 +241,7 @@ static void new_name_without_memory_is_not_registered(struct kunit *test)
 			GRANTED_OF(res, 0, LEAF, 10);
 			RELEASED(0);
 		}
-		/* Else it was not ours: kmemleak allocates, too. */
+		/* Otherwise an allocation of kmemleak has failed. */
 		misc_cg_res_unregister(res);
 		misc_kunit_forget_names(nr_names);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the misc controller: who hears of what.  The log, the
- * tracepoint, and those who poll the events files.
+ * KUnit tests of the misc controller: reports of a refused charge in the log,
+ * by the tracepoint, and to pollers of the events files.
  */
 #include <linux/debug_locks.h>
 #include <linux/delay.h>
@@ -30,7 +30,7 @@ static const struct path_case {
 	{ "401 characters, the rest is 401",	{ 1, 201, 198 },	1 },
 	{ "a name of 399 characters",		{ 399 },		1 },
 	{ "a name of 400 characters",		{ 400 },		0 },
-	/* Nothing keeps a tenant from making this. */
+	/* Nothing prevents a tenant from creating such a name. */
 	{ "a name of 3000 characters",		{ 3000 },		0 },
 	{ "below a name of 3000 characters",	{ 3000, 1 },		1 },
 	{ "the root",				{ },			0 },
@@ -122,7 +122,7 @@ static void refusal_by_capacity_is_logged_once_per_charged_cgroup(struct kunit *
 	refuse(test, RES_A, RIGHT, 99);
 	EXPECT_LOGGED(1,
 		      "cgroup: misc: kunit_a: charge of 99 in /top/right refused by the host's capacity: 3 of 100 in use");
-	/* And per resource. */
+	/* One line per cgroup and per resource. */
 	refuse(test, RES_B, LEAF, 101);
 	EXPECT_LOGGED(1,
 		      "cgroup: misc: kunit_b: charge of 101 in /top/left/leaf refused by the host's capacity: 0 of 100 in use");
@@ -139,7 +139,7 @@ static void refusal_in_the_root_is_not_logged(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, bitmap_empty(CG(ROOT)->logged, MISC_CG_RES_MAX));
 }
 
-/* As if another CPU printed: this one does not wait, and forgets nothing. */
+/* While another CPU logs, a refusal is not logged; the next one is. */
 static void refusal_does_not_wait_for_the_log(struct kunit *test)
 {
 	int saved = debug_locks;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the misc controller: what is granted and what is refused, and
- * who holds what then.
+ * KUnit tests of the misc controller: which charges and moves are granted or
+ * refused, and which charge holds the amount afterwards.
  */
 #include "misc_kunit.h"
 
@@ -241,7 +241,7 @@ static void charge_without_a_resource_is_no_device(struct kunit *test)
 	EXPECT_REFS(LEAF, 0);
 }
 
-/* TDX with stock releases, whether it was charged or refused. */
+/* Stock's TDX uncharges after a refused charge, too. */
 static void charge_is_released_once(struct kunit *test)
 {
 	SET_MAX(LEAF, "kunit_a 2");
@@ -277,7 +277,7 @@ static void charge_owns_one_reference(struct kunit *test)
 
 /*
  * With @held in @from and then these limits, a move of it to @to is refused by
- * @by: only the levels that gain are asked, the capacity never.
+ * @by: only a max where usage would grow is checked, never the capacity.
  */
 static const struct rule move_rules[] = {
 	/* Within a cgroup, and up. */

@@ -323,7 +323,7 @@ class MiscTop(unittest.TestCase):
 
     def test_only_gone_is_silent(self):
         for error in (errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EIO):
-            # The folder: what is below is not looked for. A file: it is.
+            # If a folder cannot be opened, its children are not read. If a file cannot, they are.
             scan = self.scan('a', error)
             self.assertEqual(scan.unreadable, {'/tenants/a': os.strerror(error)})
             self.assertNotIn('/tenants/a/vm', [r['cgroup'] for r in scan.rows])

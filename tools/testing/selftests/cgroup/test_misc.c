@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The files of the misc controller, as user space reads and writes them: what
- * they show, what misc.max accepts, who is told of a refused charge.
+ * they show, what misc.max accepts, and how a refused charge is reported.
  *
  * KUnit tests the rules, in kernel/cgroup/tests.  What looks like one of them
  * here is how user space sees it: in real files, on cgroup v2 and on v1.
