@@ -90,6 +90,11 @@ last_line() {
 	tail -c 2000 "$1" | tr '\r' '\n' | tr -cd '[:print:]\n' | grep -v '^ *$' | tail -n 1
 }
 
+progress() {
+	[ -z "${lines-}" ] || printf '[%d of up to %d] ' "$(wc -l <"$1")" "$lines"
+	last_line "$1"
+}
+
 # as_printed: copies a kernel log from standard input, each message once. On newer kernels a WARNING takes over the
 # serial console: the message that was being written is cut off, possibly at its very end, and printed again.
 as_printed() {
@@ -101,7 +106,8 @@ as_printed() {
 }
 
 # step WHAT LOG COMMAND...: runs COMMAND with its output in build/log/LOG.log. Shows the log's last line as progress:
-# on a terminal every second, otherwise every minute. If COMMAND fails, prints the log's end and exits.
+# on a terminal every second, otherwise every minute. If COMMAND fails, prints the log's end and exits. Where the variable
+# "lines" is set, to the number of lines of the log if all is done, the progress includes the number of lines so far.
 step() {
 	local what=$1 log=$build/log/$2.log start=$SECONDS pid rc=0 said=$SECONDS
 	local logs=("$log")
@@ -125,10 +131,10 @@ step() {
 		sleep 0.2
 		if [ -t 1 ] && [ $((SECONDS - said)) -ge 1 ]; then
 			said=$SECONDS
-			printf '\r\033[K  %ds %.70s' $((SECONDS - start)) "$(last_line "$log")"
+			printf '\r\033[K  %ds %.70s' $((SECONDS - start)) "$(progress "$log")"
 		elif [ ! -t 1 ] && [ $((SECONDS - said)) -ge 60 ]; then
 			said=$SECONDS
-			printf '  %ds %.90s\n' $((SECONDS - start)) "$(last_line "$log")"
+			printf '  %ds %.90s\n' $((SECONDS - start)) "$(progress "$log")"
 		fi
 	done
 	wait "$pid" || rc=$?

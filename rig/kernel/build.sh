@@ -66,7 +66,7 @@ modules() {
 }
 
 step "configure the $flavor $base kernel ($config)" "config-$base-$flavor-$config" configure
-step "build the $flavor $base kernel ($config; about 10 minutes the first time)" \
+lines=1950 step "build the $flavor $base kernel ($config; about 10 minutes the first time)" \
 	"build-$base-$flavor-$config" compile
 step "install the kernel's modules" "modules-$base-$flavor-$config" modules
 cp "$obj/arch/x86/boot/bzImage" "$out/bzImage"

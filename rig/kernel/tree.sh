@@ -7,7 +7,8 @@
 
 bases="6.12 7.3"
 
-export CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=5G
+# CCACHE_DEPEND: without it ccache runs the preprocessor once more for every file, a quarter of the first build's time.
+export CCACHE_DIR=$cache/ccache CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=5G CCACHE_DEPEND=1
 # Reproducible builds: no time, user or host in the kernel.
 export KBUILD_BUILD_TIMESTAMP=2025-01-01 KBUILD_BUILD_USER=rig KBUILD_BUILD_HOST=rig
 
