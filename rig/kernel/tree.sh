@@ -122,7 +122,7 @@ since() {
 patches() {
 	local patch folder=$top/series/$1 since
 	since=$(since "$(base_version)")
-	grep -v '^#' "$folder/order" | while read -r patch; do
+	grep -v '^#' "$folder/order" | while read -r patch _; do
 		[ -f "$folder/$patch" ] || die "series/$1/order: there is no $patch"
 		if ! grep -q '^B:' "$folder/$patch" || grep -qE "^B:.*\<($since)\>" "$folder/$patch"; then
 			echo "$folder/$patch"
@@ -130,15 +130,16 @@ patches() {
 	done
 }
 
-# patch_diff FILE: the diff in the file of a patch, after a line "---". The diff after a line "--- BASE" is for BASE and
-# later bases.
+# patch_diff FILE: the diff in the file of a patch, after a line "---". After a line "--- BASE", diffs of files for BASE
+# and later bases replace those of the same files.
 patch_diff() {
 	local since
 	since=$(since "$(base_version)")
 	awk -v since="^--- ($since)\$" '
-		/^---$/ || /^--- [0-9.]+$/ { wanted = /^---$/ || $0 ~ since; if (wanted) diff = ""; next }
-		wanted { diff = diff $0 "\n" }
-		END { printf "%s", diff }' "$1"
+		/^---$/ || /^--- [0-9.]+$/ { wanted = /^---$/ || $0 ~ since; next }
+		wanted && /^--- a\// { file = $2; if (!(file in diff)) files[++n] = file; diff[file] = "" }
+		wanted { diff[file] = diff[file] $0 "\n" }
+		END { for (i = 1; i <= n; i++) printf "%s", diff[files[i]] }' "$1"
 }
 
 # fixed_files DIR: the files of the base that the fixes change, with all fixes.
@@ -209,6 +210,14 @@ tree_module() {
 	cp "$from"/* "$dir/"
 	tree_make "$tree" O="obj-$config" M="$dir" "$@" modules
 	cp "$dir"/*.ko "$to/"
+}
+
+# sparse_make: fetches sparse, unless it is there, and builds it.
+sparse_make() {
+	"$rig/fetch.sh" sparse
+	exclusive sparse
+	step "build sparse" sparse make -C "$cache/sparse/source" CC=gcc sparse
+	release sparse
 }
 
 # tree_make TREE ARGS...: runs make in TREE. Folders of objects are inside the tree: relative paths are then the same

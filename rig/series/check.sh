@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Applies the three series as a maintainer does, with git am on a pristine base. After each patch that changes more
-# than Documentation, MAINTAINERS and tools, builds the configurations that the patch could break:
+# than Documentation, MAINTAINERS and tools, builds and tests what the patch could break:
 #
 #   rig/series/check.sh BASE
 #
-#   small configurations   CGROUP_MISC=y and =n, each with KVM_AMD=y and =m; UML with 64 and with 32 bits
-#   big configurations     defconfig, with KVM added, and allmodconfig, with gcc and with clang: only the objects of
-#                          the files that the series has added or changed so far
+#   misc-y-kvm-m   the controller, KVM as a module: the kernel and its modules. Finds calls that are not exported
+#   misc-n-kvm-y   without the controller, KVM built in: the kernel. Finds calls without a stub
+#   checked        TDX, lockdep and the KUnit tests configured: the objects of the files that the series has added or
+#                  changed so far, with W=1 and sparse, which must print nothing
+#   clang          allmodconfig, with clang: the same objects
+#   uml            UML with lockdep: before there are KUnit tests, the objects of kernel/cgroup, where no resource is
+#                  configured; then the kernel, which runs the tests
+#   uml-i386       UML with 32 bits: the objects of kernel/cgroup; after the last patch the kernel, which runs the tests
 #
-# At the end, runs the KUnit tests on the UML kernels, and VMs on the kernel without the controller. The git
-# repository, with the base as its first commit, and all objects stay in the cache: the next run builds only changes.
+# Then the same for "checked" and "uml" without each of the patches that series/controller/order calls optional. At
+# the end, VMs on the kernel without the controller. The git repository, with the base as its first commit, and all
+# objects stay in the cache: the next run builds only changes.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
@@ -20,8 +26,9 @@ check_base "$base"
 tree=$home/series
 kunitconfig=$top/kernel/cgroup/tests/.kunitconfig
 
-need ccache flex bison bc cpio git rsync patch xz-utils zstd kmod libelf-dev libssl-dev gcc gcc-multilib make python3
+need ccache flex bison bc cpio git rsync patch xz-utils zstd kmod libelf-dev libssl-dev gcc gcc-multilib make perl python3
 "$rig/series/write.sh" "$base"
+sparse_make
 exclusive "series-$base"
 room_for 8
 
@@ -60,7 +67,7 @@ init() {
 
 start() {
 	rm -rf "$tree/.git/rebase-apply" "$tree/.git/index.lock"
-	in_tree reset --quiet --hard base
+	in_tree checkout --quiet --force -B series base
 	in_tree clean --quiet --force -d
 }
 
@@ -69,7 +76,7 @@ build() {
 	local name=$1 obj=$tree/obj-$1 target=$2 args=(O="obj-$1" LOCALVERSION= -j"$(nproc)") fragments=() rc=0
 	[[ $name != uml* ]] || args+=(ARCH=um)
 	[[ $name != *-i386 ]] || args+=(SUBARCH=i386)
-	[[ $name != *-clang ]] || args+=(LLVM="-$clang" CC="ccache clang-$clang")
+	[[ $name != clang ]] || args+=(LLVM="-$clang" CC="ccache clang-$clang")
 	shift 2
 	while [ "$1" != -- ]; do
 		fragments+=("$1")
@@ -83,40 +90,100 @@ build() {
 	if [ ! -e "$obj/.config" ] || [ "$new_options" = 1 ]; then
 		cat /dev/null "${fragments[@]}" >"$obj/fragments"
 		tree_make "$tree" "${args[@]}" KCONFIG_CONFIG=.config.new KCONFIG_ALLCONFIG="$obj/fragments" "$target"
-		if [ "$target" = defconfig ]; then
-			cat "$obj/fragments" >>"$obj/.config.new"
-			tree_make "$tree" "${args[@]}" KCONFIG_CONFIG=.config.new olddefconfig
-		fi
 		cmp -s "$obj/.config.new" "$obj/.config" || cp "$obj/.config.new" "$obj/.config"
 	fi
 	touch "$obj/building"
-	tree_make "$tree" "${args[@]}" "$@" || rc=$?
+	if [ "$name" = checked ]; then
+		tree_make "$tree" "${args[@]}" prepare modules_prepare
+		# Only a compilation prints warnings.
+		(cd "$obj" && rm -f "$@")
+		tree_make "$tree" -s "${args[@]}" W=1 C=2 CHECK="$cache/sparse/source/sparse" "$@" >"$obj/output" 2>&1 || rc=$?
+		cat "$obj/output"
+		[ ! -s "$obj/output" ] || rc=1
+	else
+		tree_make "$tree" "${args[@]}" "$@" || rc=$?
+	fi
 	rm "$obj/building"
 	return "$rc"
 }
 
+has_kunit() {
+	[ -e "$tree/kernel/cgroup/tests" ]
+}
+
+# The objects that the series has changed so far.
+objects() {
+	in_tree diff --name-only base | compiled_objects
+}
+
+build_checked() {
+	local objects
+	readarray -t objects < <(objects)
+	build checked allnoconfig "$rig"/kernel/configs/{run,tdx,kunit-checks}.config "$kunitconfig" -- "${objects[@]}"
+}
+
+# build_uml NAME FRAGMENT... -- GOAL
+build_uml() {
+	build "$1" allnoconfig "$kunitconfig" "$rig/kernel/configs/kunit-checks.config" "${@:2}"
+}
+
 after_patch() {
-	local misc kvm compiler objects
-	for misc in y n; do
-		for kvm in y m; do
-			build "misc-$misc-kvm-$kvm" allnoconfig "$rig/kernel/configs/run.config" \
-				<(printf 'CONFIG_%s\n' "CGROUP_MISC=$misc" "KVM=$kvm" "KVM_AMD=$kvm") -- vmlinux modules
-		done
-	done
-	build uml allnoconfig "$kunitconfig" -- linux
-	build uml-i386 allnoconfig "$kunitconfig" "$rig/kernel/configs/kunit-uml-i386.config" -- linux
-	readarray -t objects < <(in_tree diff --name-only base -- ':!kernel/cgroup/tests' | compiled_objects)
-	for compiler in gcc clang; do
-		build "defconfig-$compiler" defconfig "$rig"/kernel/configs/{run,tdx}.config -- "${objects[@]}"
-		build "allmodconfig-$compiler" allmodconfig -- "${objects[@]}"
-	done
+	local objects uml=kernel/cgroup/
+	build misc-y-kvm-m allnoconfig "$rig/kernel/configs/run.config" \
+		<(printf 'CONFIG_%s\n' CGROUP_MISC=y KVM=m KVM_AMD=m) -- vmlinux modules
+	build misc-n-kvm-y allnoconfig "$rig/kernel/configs/run.config" \
+		<(printf 'CONFIG_%s\n' CGROUP_MISC=n KVM=y KVM_AMD=y) -- vmlinux
+	build_checked
+	readarray -t objects < <(objects | grep -v '^kernel/cgroup/tests/')
+	build clang allmodconfig -- "${objects[@]}"
+	build_uml uml-i386 "$rig/kernel/configs/kunit-uml-i386.config" -- "$uml"
+	! has_kunit || uml=linux
+	build_uml uml -- "$uml"
 }
 
 take() {
 	in_tree am --quiet --whitespace=error-all "$p"
 	new_options=0
 	[ "$n" != 1 ] && [ -z "$(in_tree diff --name-only HEAD~ -- '*Kconfig*')" ] || new_options=1
-	[ -z "$(in_tree diff --name-only HEAD~ -- ':!Documentation' ':!MAINTAINERS' ':!tools')" ] || after_patch
+	! changes_kernel || after_patch
+}
+
+changes_kernel() {
+	[ -n "$(in_tree diff --name-only HEAD~ -- ':!Documentation' ':!MAINTAINERS' ':!tools')" ]
+}
+
+# run_kunit NAME: runs the KUnit tests of obj-NAME.
+run_kunit() {
+	cd "$tree"
+	# Newer kernels that are configured by allnoconfig run the tests at boot only with autorun=1.
+	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --raw_output --build_dir="obj-$1" --timeout=3600 \
+		--kernel_args=kunit.autorun=1 --kernel_args=misc_kunit.steps=100000 || true
+	as_printed <"obj-$1/test.log" >"$results"
+}
+
+# kunit NAME LOG
+kunit() {
+	results=$build/series/$1-$base.log
+	step "run the KUnit tests ($1)" "$2-kunit" run_kunit "$1"
+	"$rig/tests/verdict.sh" "$base" "$results" "$results"
+}
+
+# The whole series without the patch with the subject $subject.
+leave_out() {
+	local commit
+	in_tree checkout --quiet --force --detach series
+	commit=$(in_tree log --format=%H --fixed-strings --grep="$subject" base..series)
+	/usr/bin/python3 -B "$rig/series/without.py" "$tree" base series "$commit"
+	in_tree add --all
+	GIT_AUTHOR_NAME=rig GIT_AUTHOR_EMAIL=rig@localhost in_tree commit --quiet --message="without: $subject"
+	new_options=0
+	build_checked
+	build_uml uml -- linux
+}
+
+whole_i386() {
+	new_options=0
+	build_uml uml-i386 "$rig/kernel/configs/kunit-uml-i386.config" -- linux
 }
 
 # Puts the kernel without the controller, after the last patch, and an initramfs with the selftests into $out.
@@ -127,14 +194,6 @@ no_controller() {
 	cpio --quiet -o -H newc </dev/null >"$out/modules.cpio"
 	cp -r "$build/$base/selftests" "$out/test/tests"
 	"$rig/machine/initrd.sh" "$out/initrd.cpio" "$rig/tests/guest" "$out/test"
-}
-
-kunit() {
-	cd "$tree"
-	# Newer kernels that are configured by allnoconfig run the tests at boot only with autorun=1.
-	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --raw_output --build_dir="obj-$uml" --timeout=3600 \
-		--kernel_args=kunit.autorun=1 || true
-	cp "obj-$uml/test.log" "$results"
 }
 
 [ -d "$tree" ] || step "make a git repository of $base (once)" "series-init-$base" init
@@ -150,15 +209,24 @@ for p in "${patches[@]}"; do
 	n=$((n + 1))
 	subject=$(git mailinfo /dev/null /dev/null <"$p" | sed -n 's/^Subject: //p')
 	step "patch $n of ${#patches[@]}: $subject" "series-check-$base-$n" take
+	if has_kunit && changes_kernel; then
+		kunit uml "series-check-$base-$n"
+	fi
 done
 
-variants=(uml)
-! runs_i386 || variants+=(uml-i386)
-for uml in "${variants[@]}"; do
-	results=$build/series/$uml-$base.log
-	step "run the KUnit tests ($uml)" "series-check-$base-kunit" kunit
-	"$rig/tests/verdict.sh" "$base" "$results" "$results"
+if runs_i386; then
+	step "build UML with 32 bits" "series-check-$base-i386" whole_i386
+	kunit uml-i386 "series-check-$base-i386"
+fi
+
+optional=$(sed -n 's/ optional$//p' "$top/series/controller/order")
+for patch in $(patches controller); do
+	grep -qxF "${patch##*/}" <<<"$optional" || continue
+	subject=$(awk 'body && NF { print; exit } /^$/ { body = 1 }' "$patch")
+	step "without the patch: $subject" "series-check-$base-without-${patch##*/}" leave_out
+	kunit uml "series-check-$base-without-${patch##*/}"
 done
+step "return to the whole series" "series-start-$base" in_tree checkout --quiet --force series
 
 "$rig/machine/qemu/build.sh"
 "$rig/kernel/selftests.sh" "$base"

@@ -41,7 +41,7 @@ export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 
 readarray -t patches < <(patches controller)
-unlisted=$(cd "$top/series/controller" && printf '%s\n' * | { grep -vxF -e order -e cover -f order || true; } | xargs)
+unlisted=$(cd "$top/series/controller" && printf '%s\n' * | { grep -vxF -e order -e cover -f <(cut -d ' ' -f 1 order) || true; } | xargs)
 [ -z "$unlisted" ] || die "series/controller/order does not list $unlisted"
 
 version=$(base_version)
