@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """Takes an edit of files that several patches share into these patches.
 
-  update.py REPO SINCE BRANCH NEW FOLDER PATCH...
+  update.py REPO SINCE BRANCH NEW BASES FOLDER PATCH...
 
 REPO is a git repository with a commit in SINCE..BRANCH for each PATCH, NEW a folder with the tree as it shall be
 after the last one, FOLDER the folder of the PATCHes' files.  A PATCH's file has, after a line "---", its diff of files
-that an earlier patch has added: these are the shared files.
+that an earlier patch has added: these are the shared files.  After a line "--- BASE" are diffs of files for that base
+and later ones; BASES are those that apply, as a regular expression.
 
 A changed place is found in the file as each patch leaves it: it is changed there if all its old lines are there, one
 after the other, or, if lines were only added, the line above them.  So it becomes part of the patch that the newest of
@@ -57,17 +58,29 @@ def updated(versions, new):
     return results[::-1]
 
 
+def sections(text):
+    """What is before the first diff, and the diffs: a list of the line "---" or "--- BASE" and a dict by file."""
+    head, *rest = re.split(r"^(---(?: [0-9.]+)?)\n(?=--- a/)", text, flags=re.MULTILINE)
+    return head, [(mark, dict(re.findall(r"^--- a/(\S+)\n((?:(?!--- a/).*\n)*)", diffs, re.MULTILINE)))
+                  for mark, diffs in zip(rest[::2], rest[1::2])]
+
+
+def changes(diff):
+    return [line for line in diff.splitlines() if not line.startswith("@@")]
+
+
 def main():
-    repo, since, branch, new, folder, *patches = sys.argv[1:]
+    repo, since, branch, new, bases, folder, *patches = sys.argv[1:]
     commits = git(repo, "rev-list", "--reverse", f"{since}..{branch}").split()
     if len(commits) != len(patches):
         sys.exit(f"error: {repo} has {len(commits)} commits for {len(patches)} patches")
     files, shared = {}, {}
     for patch in patches:
-        files[patch], _, diff = pathlib.Path(folder, patch).read_text(encoding="utf-8").partition("\n---\n")
-        shared[patch] = re.findall(r"^\+\+\+ b/(.*)$", diff, re.MULTILINE)
+        files[patch] = sections(pathlib.Path(folder, patch).read_text(encoding="utf-8"))
+        # Of a file in several sections, the last one that applies is what the commit has.
+        shared[patch] = {file: diffs for mark, diffs in files[patch][1]
+                         if mark == "---" or re.fullmatch(f"--- ({bases})", mark) for file in diffs}
 
-    diffs = dict.fromkeys(patches, "")
     for file in sorted({file for these in shared.values() for file in these}):
         added = next(i for i, commit in enumerate(commits) if file in git(
             repo, "log", "--format=", "--name-only", "-1", commit).splitlines())
@@ -76,10 +89,22 @@ def main():
         versions = updated(versions, wanted)
         assert versions[-1] == wanted
         for patch, before, after in zip(patches[added + 1:], versions, versions[1:]):
-            diff = "".join(difflib.unified_diff(before, after, f"a/{file}", f"b/{file}"))
-            diffs[patch] += re.sub(r"^(@@ -\d+) (\+\d+) @@", r"\1 \2 @@", diff, flags=re.MULTILINE)
+            diff = "".join(difflib.unified_diff(before, after, f"a/{file}", f"b/{file}")).partition("\n")[2]
+            diff = re.sub(r"^(@@ -\d+) (\+\d+) @@", r"\1 \2 @@", diff, flags=re.MULTILINE)
+            diffs = shared[patch].get(file)
+            if diffs is None and diff:
+                if not files[patch][1] or files[patch][1][0][0] != "---":
+                    files[patch][1].insert(0, ("---", {}))
+                diffs = files[patch][1][0][1]
+            # Other bases have the same changes at other lines.
+            if diff and changes(diff) != changes(diffs.get(file, "")):
+                diffs[file] = diff
+            elif not diff and diffs:
+                del diffs[file]
     for patch in patches:
-        text = files[patch] + (f"\n---\n{diffs[patch]}" if diffs[patch] else "")
+        head, parts = files[patch]
+        text = head + "".join(f"{mark}\n" + "".join(f"--- a/{file}\n{diff}" for file, diff in sorted(diffs.items()))
+                              for mark, diffs in parts if diffs)
         pathlib.Path(folder, patch).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
 
 

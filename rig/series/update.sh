@@ -28,7 +28,7 @@ start() {
 step "write the patches of $from" series-update start
 readarray -t patches < <(patches controller | xargs -n 1 basename)
 /usr/bin/python3 -B "$rig/series/update.py" "$old/build/series/$base/repo" fixes-cgroup controller "$old/new" \
-	"$top/series/controller" "${patches[@]}"
+	"$(since "$(base_version)")" "$top/series/controller" "${patches[@]}"
 rm -rf "$old"
 "$rig/series/write.sh" "$base"
 git -C "$top" diff --stat -- series
