@@ -137,11 +137,21 @@ diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not le
 
 rm -rf "$out"
 
+# What "git format-patch --base" writes: the patches after the base that a series needs. The base is a source package
+# of Debian and no commit of the kernel's repository, so it is named by its version; base-commit would name a commit
+# that nobody has.
+prerequisites() {
+	in_repo log --reverse --patch "base..$1" | in_repo patch-id --stable | sed 's/^/prerequisite-patch-id: /; s/ [^ ]*$//'
+}
+
 # series NAME FOLDER FROM ON: the patches of branch NAME after FROM, which apply ON.
 series() {
 	in_repo config "branch.$1.description" "$(message "$top/series/$2/cover")
 
-The series applies to $4."
+The series applies to $4.
+
+base: Linux $version
+$([ "$1" != controller ] || prerequisites "$3")"
 	in_repo format-patch --quiet --output-directory "$out/$1" --cover-letter --cover-from-description=subject \
 		--no-signature --zero-commit --stat=72 "$3..$1"
 	echo "$(in_repo rev-list --count "$3..$1") patches and a cover letter are in ${out#"$PWD"/}/$1"
