@@ -38,11 +38,15 @@ in_overlay() {
 }
 
 # FILE_PATH_CHANGES warns about every new file, in case MAINTAINERS lacks it: maintainers() below checks that.
-# UNKNOWN_COMMIT_ID needs the kernel's history. ALLOC_WITH_SIZEOF suggests kzalloc_obj(), which 6.12 does not have.
+# UNKNOWN_COMMIT_ID needs the kernel's history. The ids of prerequisite patches are taken for ids of commits. ALLOC_WITH_SIZEOF suggests kzalloc_obj(), which 6.12 does not have.
 patches() {
 	cd "$tree"
+	rm -rf "$build/series/lint"
+	mkdir "$build/series/lint"
+	cp -r "$build/series/$base"/{fixes-kvm,fixes-cgroup,controller} "$build/series/lint/"
+	sed -i '/^prerequisite-patch-id: /d' "$build/series/lint"/*/0000-*.patch
 	scripts/checkpatch.pl --strict --quiet --no-summary --no-signoff --ignore FILE_PATH_CHANGES,ALLOC_WITH_SIZEOF,UNKNOWN_COMMIT_ID \
-		"$build/series/$base"/*/*.patch
+		"$build/series/lint"/*/*.patch
 }
 
 # A patch may add at most 400 lines to the kernel's code, not counting tests, to stay reviewable.
