@@ -4,14 +4,17 @@
 #define __MISC_INTERNAL_H
 
 #include <kunit/visibility.h>
+#include <linux/atomic.h>
 #include <linux/cgroup.h>
+#include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/misc_cgroup.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
 #include <linux/spinlock.h>
 
 #define MISC_CG_RES_MAX		64
-#define MISC_CG_BATCH		4	/* counters per allocation (192 bytes) */
+#define MISC_CG_BATCH		4	/* counters per allocation (256 bytes) */
 #define MISC_CG_NAME_LEN	32
 #define MISC_CG_UNLIMITED	U64_MAX
 
@@ -19,14 +22,24 @@
 #define MISC_CG_LOG_PATH_MAX	400
 #define MISC_CG_LOG_BUF_SIZE	(3 + MISC_CG_LOG_PATH_MAX + 1)
 
-/* One resource in one cgroup.  Guarded by misc_cg_res.lock. */
+#define MISC_CG_CREDIT_PLACES	64	/* of each resource */
+#define MISC_CG_CREDIT_FROZEN	S64_MIN	/* set while charges must not use it */
+#define MISC_CG_CREDIT_CLOSED	(-1)
+
+/*
+ * One resource in one cgroup.  Guarded by misc_cg_res.lock, but charges and
+ * releases change an open @credit without the lock.  A cache line.
+ */
 struct misc_cg_counter {
-	u64 usage;
+	u64 usage;		/* of owners, and credit: see misc-credit.c */
 	u64 max;
 	u64 peak;
 	u64 max_events;		/* refused by the max here or of a descendant */
 	u64 max_events_local;	/* refused by the max here */
 	u64 alloc_fails;	/* charges to this cgroup, refused by any max */
+	atomic64_t credit;	/* open if it is not negative */
+	u8 nr_places;		/* of this cgroup and its descendants */
+	u8 nr_releases;		/* that took the lock, since the last try */
 };
 
 /*
@@ -35,8 +48,11 @@ struct misc_cg_counter {
  * provider's module, and a pointer to a resource stays valid.
  */
 struct misc_cg_res {
-	spinlock_t lock;		/* guards @registered and all counters */
+	spinlock_t lock;		/* guards all but @name, and all counters */
 	bool registered;
+	u8 nr_places;			/* places in use */
+	u8 next_place;			/* whose turn it is to be given up */
+	struct misc_cg **places;	/* cgroups whose credit may be open */
 	char name[MISC_CG_NAME_LEN];	/* constant once the slot is in use */
 } ____cacheline_aligned_in_smp;
 
@@ -81,8 +97,58 @@ misc_cg_counter(struct misc_cg_res *res, struct misc_cg *cg)
 	return &cg->batches[i / MISC_CG_BATCH][i % MISC_CG_BATCH];
 }
 
-/* What is static in misc.c otherwise. */
+static inline bool misc_cg_would_exceed(struct misc_cg_counter *counter,
+					u64 amount)
+{
+	u64 usage;
+
+	return check_add_overflow(counter->usage, amount, &usage) ||
+	       usage > counter->max || usage > counter->peak;
+}
+
+/*
+ * Credit: see misc-credit.c
+ */
+
+/* Take @amount from the credit of @counter, if that is open and has as much. */
+static __always_inline bool
+misc_cg_credit_take(struct misc_cg_counter *counter, u64 amount)
+{
+	s64 credit = atomic64_read(&counter->credit);
+
+	do {
+		if (credit < 0 || amount > credit)
+			return false;
+	} while (!atomic64_try_cmpxchg(&counter->credit, &credit,
+				       credit - amount));
+	return true;
+}
+
+/* Leave @amount in the credit of @counter, if that is open and has room. */
+static __always_inline bool
+misc_cg_credit_leave(struct misc_cg_counter *counter, u64 amount)
+{
+	s64 credit = atomic64_read(&counter->credit);
+
+	do {
+		if (credit < 0 || amount >= S64_MAX - credit)
+			return false;
+	} while (!atomic64_try_cmpxchg(&counter->credit, &credit,
+				       credit + amount));
+	return true;
+}
+
+bool misc_cg_credit_take_locked(struct misc_cg_counter *counter, u64 amount);
+bool misc_cg_credit_leave_locked(struct misc_cg_res *res, struct misc_cg *cg,
+				 u64 amount);
+void misc_cg_credit_make_room(struct misc_cg_res *res, struct misc_cg *cg,
+			      struct misc_cg *stop, u64 amount);
+void misc_cg_credit_close_below(struct misc_cg_res *res, struct misc_cg *top);
+u64 misc_cg_credit_sum(struct misc_cg_res *res, struct misc_cg *top);
+
+/* What is static in misc.c and misc-credit.c otherwise. */
 #if IS_ENABLED(CONFIG_KUNIT)
+extern unsigned int misc_cg_credit_releases;
 extern struct mutex misc_cg_mutex;
 extern struct list_head misc_cg_list;
 extern unsigned int misc_cg_nr_resources;

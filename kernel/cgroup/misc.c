@@ -20,7 +20,8 @@
  * between.  Values read during one hold of the lock belong to the same moment.
  * The lock is held for a time that is proportional to the depth of the cgroup
  * that is charged or read.  It does not disable interrupts: providers charge
- * and release in tasks.
+ * and release in tasks.  Where charges are frequent, misc-credit.c saves them the
+ * lock.
  *
  * Lock order: cgroup_mutex, misc_cg_mutex, the lock of a resource.
  * misc_cg_log_lock is taken without the lock of a resource.
@@ -102,9 +103,20 @@ static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i, gfp_t gfp)
 	if (!*batch)
 		return -ENOMEM;
 	/* In the root cgroup max is the capacity: 0 until registration. */
-	for (j = 0; j < MISC_CG_BATCH; j++)
+	for (j = 0; j < MISC_CG_BATCH; j++) {
 		(*batch)[j].max = cg->parent ? MISC_CG_UNLIMITED : 0;
+		atomic64_set(&(*batch)[j].credit, MISC_CG_CREDIT_CLOSED);
+	}
 	return 0;
+}
+
+static void misc_cg_set_max(struct misc_cg_res *res, struct misc_cg *cg,
+			    u64 max)
+{
+	lockdep_assert_held(&res->lock);
+
+	misc_cg_counter(res, cg)->max = max;
+	misc_cg_credit_close_below(res, cg);
 }
 
 static struct misc_cg *misc_cg_common_ancestor(struct misc_cg *a,
@@ -168,6 +180,12 @@ misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
 	struct misc_cg_counter *counter;
 	struct misc_cg *pos;
 
+	/* A move must not take credit: usage grows only below @stop. */
+	if (!stop &&
+	    misc_cg_credit_take_locked(misc_cg_counter(res, cg), amount))
+		return 0;
+	misc_cg_credit_make_room(res, cg, stop, amount);
+
 	for (pos = cg; pos != stop; pos = pos->parent) {
 		counter = misc_cg_counter(res, pos);
 		/*
@@ -211,15 +229,13 @@ misc_cg_usage_add(struct misc_cg_res *res, struct misc_cg *cg,
 
 	for (pos = cg; pos != stop; pos = pos->parent) {
 		struct misc_cg_counter *counter = misc_cg_counter(res, pos);
-		u64 usage;
 
-		if (check_add_overflow(counter->usage, amount, &usage) ||
-		    usage > counter->max || usage > counter->peak) {
+		if (misc_cg_would_exceed(counter, amount)) {
 			misc_cg_usage_sub(res, cg, pos, amount);
 			return misc_cg_usage_add_slow(res, cg, stop, amount,
 						      refusal);
 		}
-		counter->usage = usage;
+		counter->usage += amount;
 	}
 	return 0;
 }
@@ -371,6 +387,10 @@ static struct misc_cg_res *misc_cg_res_create(const char *name)
 			return ERR_PTR(-ENOMEM);
 
 	res = &misc_cg_resources[i];
+	res->places = kcalloc(MISC_CG_CREDIT_PLACES, sizeof(*res->places),
+			      GFP_KERNEL);
+	if (!res->places)
+		return ERR_PTR(-ENOMEM);
 	strscpy(res->name, name, sizeof(res->name));
 	spin_lock_init(&res->lock);
 	/* Pairs with the acquire in misc_cg_res_end(). */
@@ -399,7 +419,7 @@ static struct misc_cg_res *misc_cg_do_register(const char *name, u64 capacity)
 		if (res->registered)
 			return ERR_PTR(-EEXIST);
 		res->registered = true;
-		misc_cg_counter(res, &misc_cg_root)->max = capacity;
+		misc_cg_set_max(res, &misc_cg_root, capacity);
 	}
 	return res;
 }
@@ -459,7 +479,7 @@ void misc_cg_res_unregister(struct misc_cg_res *res)
 			      res->name))
 			return;
 		res->registered = false;
-		misc_cg_counter(res, &misc_cg_root)->max = 0;
+		misc_cg_set_max(res, &misc_cg_root, 0);
 		usage = misc_cg_counter(res, &misc_cg_root)->usage;
 	}
 	if (usage)
@@ -487,7 +507,7 @@ void misc_cg_res_set_capacity(struct misc_cg_res *res, u64 capacity)
 	scoped_guard(spinlock, &res->lock)
 		if (!WARN_ONCE(!res->registered, "%s: not registered\n",
 			       res->name))
-			misc_cg_counter(res, &misc_cg_root)->max = capacity;
+			misc_cg_set_max(res, &misc_cg_root, capacity);
 }
 EXPORT_SYMBOL_GPL(misc_cg_res_set_capacity);
 
@@ -552,6 +572,22 @@ static bool misc_cg_charge_check_empty(struct misc_cg_charge *charge)
 			  misc_cg_charge_name(charge));
 }
 
+static noinline int
+misc_cg_charge_locked(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
+{
+	struct misc_cg_refusal refusal = {};
+	int ret = -ENODEV;
+
+	spin_lock(&res->lock);
+	if (res->registered)
+		ret = misc_cg_usage_add(res, cg, NULL, amount, &refusal);
+	spin_unlock(&res->lock);
+
+	if (refusal.refusing)
+		misc_cg_report_refusal(res, cg, amount, &refusal);
+	return ret;
+}
+
 /*
  * Consumes the caller's reference to @cg: on success @charge keeps it, on an
  * error it is put.
@@ -560,30 +596,21 @@ static int misc_cg_do_charge(struct misc_cg_charge *charge,
 			     struct misc_cg_res *res, struct misc_cg *cg,
 			     u64 amount)
 {
-	struct misc_cg_refusal refusal = {};
-	int ret = -EINVAL;
+	int ret = 0;
 
 	if (!misc_cg_charge_check_empty(charge) || !amount)
-		goto put;
+		ret = -EINVAL;
+	else if (IS_ERR_OR_NULL(res))
+		ret = -ENODEV;
+	else if (!misc_cg_credit_take(misc_cg_counter(res, cg), amount))
+		ret = misc_cg_charge_locked(res, cg, amount);
 
-	ret = -ENODEV;
-	if (IS_ERR_OR_NULL(res))
-		goto put;
-
-	spin_lock(&res->lock);
-	if (res->registered)
-		ret = misc_cg_usage_add(res, cg, NULL, amount, &refusal);
-	spin_unlock(&res->lock);
-	if (!ret) {
+	if (ret)
+		css_put(&cg->css);
+	else
 		*charge = (struct misc_cg_charge){
 			.self = charge, .res = res, .cg = cg, .amount = amount,
 		};
-		return 0;
-	}
-	if (refusal.refusing)
-		misc_cg_report_refusal(res, cg, amount, &refusal);
-put:
-	css_put(&cg->css);
 	return ret;
 }
 
@@ -639,6 +666,15 @@ int misc_cg_charge_cgroup(struct misc_cg_charge *charge,
 }
 EXPORT_SYMBOL_GPL(misc_cg_charge_cgroup);
 
+static noinline void
+misc_cg_release_locked(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
+{
+	spin_lock(&res->lock);
+	if (!misc_cg_credit_leave_locked(res, cg, amount))
+		misc_cg_usage_sub(res, cg, NULL, amount);
+	spin_unlock(&res->lock);
+}
+
 /**
  * misc_cg_charge_release - release a charge
  * @charge: the charge; nothing is done if it is empty
@@ -659,10 +695,8 @@ void misc_cg_charge_release(struct misc_cg_charge *charge)
 
 	old = *charge;
 	*charge = (struct misc_cg_charge){};
-	spin_lock(&old.res->lock);
-	misc_cg_usage_sub(old.res, old.cg, NULL, old.amount);
-	spin_unlock(&old.res->lock);
-
+	if (!misc_cg_credit_leave(misc_cg_counter(old.res, old.cg), old.amount))
+		misc_cg_release_locked(old.res, old.cg, old.amount);
 	css_put(&old.cg->css);
 }
 EXPORT_SYMBOL_GPL(misc_cg_charge_release);
@@ -800,7 +834,12 @@ misc_cg_css_alloc(struct cgroup_subsys_state *parent)
 static void misc_cg_css_free(struct cgroup_subsys_state *css)
 {
 	struct misc_cg *cg = css_misc(css);
+	struct misc_cg_res *res;
 
+	/* Before list_del(): no new name makes counters in @cg after that. */
+	for (res = misc_cg_resources; res < misc_cg_res_end(); res++)
+		scoped_guard(spinlock, &res->lock)
+			misc_cg_credit_close_below(res, cg);
 	scoped_guard(mutex, &misc_cg_mutex)
 		list_del(&cg->node);
 	misc_cg_free(cg);
@@ -834,7 +873,7 @@ static u64 misc_cg_read(struct misc_cg_res *res, struct misc_cg *cg,
 	case MISC_CG_CAPACITY:
 		return misc_cg_counter(res, &misc_cg_root)->max;
 	case MISC_CG_CURRENT:
-		return counter->usage;
+		return counter->usage - misc_cg_credit_sum(res, cg);
 	case MISC_CG_PEAK:
 		return counter->peak;
 	case MISC_CG_MAX:
@@ -943,7 +982,7 @@ static ssize_t misc_cg_max_write(struct kernfs_open_file *of, char *buf,
 		struct misc_cg_res *res = &misc_cg_resources[i];
 
 		scoped_guard(spinlock, &res->lock)
-			misc_cg_counter(res, cg)->max = request.max[i];
+			misc_cg_set_max(res, cg, request.max[i]);
 	}
 	return nbytes;
 }

@@ -21,9 +21,12 @@
 typedef unsigned long long u64;
 typedef long long s64;
 typedef uint32_t u32;
+typedef uint8_t u8;
 typedef unsigned int gfp_t;
 
 #define U64_MAX		UINT64_MAX
+#define S64_MAX		INT64_MAX
+#define S64_MIN		INT64_MIN
 #define ____cacheline_aligned_in_smp __attribute__((aligned(64)))
 #define noinline	__attribute__((noinline))
 #undef __always_inline
@@ -91,6 +94,27 @@ static inline s64 atomic64_cmpxchg(atomic64_t *v, s64 old, s64 n)
 	__atomic_compare_exchange_n(&v->counter, &old, n, false,
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	return old;
+}
+
+static inline bool atomic64_try_cmpxchg(atomic64_t *v, s64 *old, s64 n)
+{
+	return __atomic_compare_exchange_n(&v->counter, old, n, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static inline s64 atomic64_xchg(atomic64_t *v, s64 n)
+{
+	return __atomic_exchange_n(&v->counter, n, __ATOMIC_SEQ_CST);
+}
+
+static inline s64 atomic64_fetch_or(s64 bits, atomic64_t *v)
+{
+	return __atomic_fetch_or(&v->counter, bits, __ATOMIC_SEQ_CST);
+}
+
+static inline void atomic64_set_release(atomic64_t *v, s64 n)
+{
+	__atomic_store_n(&v->counter, n, __ATOMIC_RELEASE);
 }
 
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Times a charge and its release in user space, with the instructions of an x86
- * kernel.  MISC_C is the path of misc.c, ours or, with -DSTOCK, stock's.
- * Prints "bench: CASE DEPTH THREADS NAMES NUMBER".  The number is in ns, for
- * bytes_per_css in bytes.
+ * kernel.  MISC_C is the path of misc.c, ours or, with -DSTOCK, stock's;
+ * MISC_CREDIT_C that of misc-credit.c, if there is one.  Prints "bench: CASE DEPTH
+ * THREADS NAMES NUMBER".  The number is in ns, for bytes_per_css in bytes.
  *
  * A charge is made as in KVM, with a reference to the cgroup of the current
  * task.  Two threads run on CPUs 0 and 1.  Their times depend on the time of a
@@ -16,15 +16,19 @@
 #define CONFIG_CGROUP_MISC	1
 #define CONFIG_KVM_AMD_SEV	1
 #include MISC_C
+#ifdef MISC_CREDIT_C
+#include MISC_CREDIT_C
+#endif
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#define CHUNKS		401
+#define CHUNKS		101
 #define ENOUGH		20	/* undisturbed chunks */
-#define PAIRS		2000	/* in each chunk */
+#define PAIRS		500	/* in each chunk */
 #define MAX_DEPTH	16
 #define CSS_COUNT	1000
 
@@ -72,7 +76,7 @@ static struct cgroup_subsys_state *make(struct cgroup_subsys_state *parent)
 #define exported	noinline __attribute__((flatten))
 
 #ifdef STOCK
-#define res		MISC_CG_RES_SEV
+#define sev		MISC_CG_RES_SEV
 
 struct misc_cg_charge { struct misc_cg *cg; };
 
@@ -81,7 +85,7 @@ static exported int charge_current(struct misc_cg_charge *charge)
 	int ret;
 
 	charge->cg = get_current_misc_cg();
-	ret = misc_cg_try_charge(res, charge->cg, 1);
+	ret = misc_cg_try_charge(sev, charge->cg, 1);
 	if (ret)
 		put_misc_cg(charge->cg);
 	return ret;
@@ -89,13 +93,23 @@ static exported int charge_current(struct misc_cg_charge *charge)
 
 static exported void release(struct misc_cg_charge *charge)
 {
-	misc_cg_uncharge(res, charge->cg, 1);
+	misc_cg_uncharge(sev, charge->cg, 1);
 	put_misc_cg(charge->cg);
 }
 
 static void register_sev(void)
 {
-	misc_cg_set_capacity(res, U64_MAX);
+	misc_cg_set_capacity(sev, U64_MAX);
+}
+
+static u64 usage(struct misc_cg *cg)
+{
+	return atomic64_read(&cg->res[sev].usage);
+}
+
+static void set_max(struct misc_cg *cg, u64 max)
+{
+	WRITE_ONCE(cg->res[sev].max, max);
 }
 
 /* Stock always has two names, whatever the table of results shows. */
@@ -103,11 +117,11 @@ static void register_more(void)
 {
 }
 #else
-static struct misc_cg_res *res;
+static struct misc_cg_res *sev;
 
 static exported int charge_current(struct misc_cg_charge *charge)
 {
-	return misc_cg_charge_current(charge, res, 1);
+	return misc_cg_charge_current(charge, sev, 1);
 }
 
 static exported void release(struct misc_cg_charge *charge)
@@ -117,7 +131,19 @@ static exported void release(struct misc_cg_charge *charge)
 
 static void register_sev(void)
 {
-	res = misc_cg_res_register("sev", U64_MAX);
+	sev = misc_cg_res_register("sev", U64_MAX);
+}
+
+static u64 usage(struct misc_cg *cg)
+{
+	guard(spinlock)(&sev->lock);
+	return misc_cg_read(sev, cg, MISC_CG_CURRENT);
+}
+
+static void set_max(struct misc_cg *cg, u64 max)
+{
+	guard(spinlock)(&sev->lock);
+	misc_cg_counter(sev, cg)->max = max;
 }
 
 static void register_more(void)
@@ -144,7 +170,10 @@ static void say(const char *what, int depth, int threads, double number)
 struct worker {
 	pthread_t thread;
 	int cpu;
-	struct cgroup_subsys_state *by_turns[2];
+	struct cgroup_subsys_state **css;	/* charged by turns ... */
+	unsigned int nr_css;
+	struct misc_cg_charge *held;		/* ... or at random: of each */
+	unsigned int random;
 	double start[CHUNKS];
 	double took[CHUNKS];	/* 0 if another process had the CPU */
 };
@@ -164,17 +193,46 @@ static void meet(void)
 	}
 }
 
-static void pairs(struct worker *w)
+static void pairs_by_turns(struct worker *w)
 {
 	struct misc_cg_charge charge = {};
-	int i;
+	unsigned int i, next = 0;
 
 	for (i = 0; i < PAIRS; i++) {
-		set_current_css(w->by_turns[i % 2]);
+		set_current_css(w->css[next]);
+		if (++next == w->nr_css)
+			next = 0;
 		if (charge_current(&charge))
 			abort();
 		release(&charge);
 	}
+}
+
+/* Charge a cgroup if this thread has no charge there, else release that. */
+static void pairs_at_random(struct worker *w)
+{
+	unsigned int i, next;
+
+	for (i = 0; i < 2 * PAIRS; i++) {
+		w->random = w->random * 1664525 + 1013904223;
+		next = ((u64)w->random * w->nr_css) >> 32;
+		if (w->held[next].cg) {
+			release(&w->held[next]);
+			w->held[next].cg = NULL;
+			continue;
+		}
+		set_current_css(w->css[next]);
+		if (charge_current(&w->held[next]))
+			abort();
+	}
+}
+
+static void pairs(struct worker *w)
+{
+	if (w->held)
+		pairs_at_random(w);
+	else
+		pairs_by_turns(w);
 }
 
 static void *work(void *data)
@@ -209,15 +267,13 @@ static bool counts(struct worker *w, int chunk, int threads)
 }
 
 static void measure(const char *what, int depth, int threads,
-		    struct cgroup_subsys_state *a,
-		    struct cgroup_subsys_state *b)
+		    struct worker *w)
 {
-	static struct worker w[2];
 	double took[CHUNKS];
 	int i, n = 0;
 
-	w[0] = (struct worker){ .cpu = 0, .by_turns = { a, threads == 1 ? b : a } };
-	w[1] = (struct worker){ .cpu = 1, .by_turns = { b, b } };
+	w[0].cpu = 0;
+	w[1].cpu = 1;
 	nr_workers = threads;
 	if (threads == 2 && pthread_create(&w[1].thread, NULL, work, &w[1]))
 		abort();
@@ -231,6 +287,124 @@ static void measure(const char *what, int depth, int threads,
 	if (n >= ENOUGH)
 		say(what, depth, threads, quartile(took, n));
 }
+
+static void measure_pairs(const char *what, int depth, int threads,
+			  struct cgroup_subsys_state *a,
+			  struct cgroup_subsys_state *b)
+{
+	static struct worker w[2];
+	struct cgroup_subsys_state *css[] = { a, b };
+
+	w[0] = (struct worker){ .css = css, .nr_css = threads == 1 ? 2 : 1 };
+	w[1] = (struct worker){ .css = css + 1, .nr_css = 1 };
+	measure(what, depth, threads, w);
+}
+
+static void measure_random(unsigned int nr, int threads,
+			   struct cgroup_subsys_state *parent)
+{
+	static struct cgroup_subsys_state *css[1000];
+	static struct worker w[2];
+	char what[32];
+	unsigned int i, j;
+
+	for (i = 0; i < nr; i++)
+		css[i] = make(parent);
+	for (i = 0; i < threads; i++) {
+		w[i] = (struct worker){
+			.css = css, .nr_css = nr, .random = i,
+			.held = calloc(nr, sizeof(*w->held)),
+		};
+		for (j = 0; j < 20; j++)
+			pairs(&w[i]);
+	}
+	snprintf(what, sizeof(what), "pair_random_%u", nr);
+	measure(what, 5, threads, w);
+	for (i = 0; i < threads; i++) {
+		for (j = 0; j < nr; j++)
+			if (w[i].held[j].cg)
+				release(&w[i].held[j]);
+		free(w[i].held);
+	}
+}
+
+/* A neighbour reads the usage of the root cgroup, each time after a system call. */
+static struct cgroup_subsys_state *root;
+static bool polling;
+
+static void *poll_root(void *unused)
+{
+	on_cpu(1);
+	while (__atomic_load_n(&polling, __ATOMIC_RELAXED)) {
+		syscall(SYS_getppid);
+		usage(css_misc(root));
+	}
+	return NULL;
+}
+
+static void measure_polled(struct cgroup_subsys_state *css)
+{
+	pthread_t thread;
+
+	__atomic_store_n(&polling, true, __ATOMIC_RELAXED);
+	if (pthread_create(&thread, NULL, poll_root, NULL))
+		abort();
+	measure_pairs("pair_polled", 5, 1, css, css);
+	__atomic_store_n(&polling, false, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+}
+
+#ifdef MISC_CREDIT_C
+/*
+ * Times the one charge that closes the credit of a tenant's 64 cgroups at
+ * @depth; with @cold, nothing of them is in a cache.  None of them has credit
+ * at depth 5000.
+ */
+static void close_all(int depth, bool cold)
+{
+	struct cgroup_subsys_state *css[MISC_CG_CREDIT_PLACES], *parent;
+	struct misc_cg_charge charge[MISC_CG_CREDIT_PLACES] = {}, one = {};
+	struct misc_cg *cg;
+	double took[51];
+	char what[32];
+	int i, j, n;
+
+	for (parent = make(root), i = 3; i < depth; i++)
+		parent = make(parent);
+	for (j = 0; j < ARRAY_SIZE(css); j++)
+		css[j] = make(parent);
+	for (i = 0; i < ARRAY_SIZE(took); i++) {
+		for (n = 0; n < 64; n++) {
+			for (j = 0; j < ARRAY_SIZE(css); j++) {
+				set_current_css(css[j]);
+				if (charge_current(&charge[j]))
+					abort();
+			}
+			for (j = 0; j < ARRAY_SIZE(css); j++)
+				release(&charge[j]);
+		}
+		if (sev->nr_places != (depth > 16 ? 0 : 64))
+			abort();
+		for (j = 0; cold && j < ARRAY_SIZE(css); j++) {
+			cg = css_misc(css[j]);
+			__builtin_ia32_clflush(misc_cg_counter(sev, cg));
+			__builtin_ia32_clflush(&cg->parent);
+			__builtin_ia32_clflush(&cg->batches);
+		}
+		__builtin_ia32_mfence();
+		took[i] = now(CLOCK_MONOTONIC);
+		if (misc_cg_charge_cgroup(&one, sev, css_misc(root),
+					  misc_cg_counter(sev, css_misc(root))->peak))
+			abort();
+		took[i] = now(CLOCK_MONOTONIC) - took[i];
+		if (sev->nr_places)
+			abort();
+		misc_cg_charge_release(&one);
+	}
+	snprintf(what, sizeof(what), "close_all_%s", cold ? "cold" : "hot");
+	say(what, depth, 1, quartile(took, ARRAY_SIZE(took)));
+}
+#endif
 
 /* Times the transfer of a cache line from one CPU to the other. */
 static int ping __attribute__((aligned(64)));
@@ -292,12 +466,13 @@ static void create(struct cgroup_subsys_state *parent)
 int main(void)
 {
 	static const int depths[] = { 1, 2, 5, 16 };
+	static const unsigned int randoms[] = { 8, 64, 200, 1000 };
 	bool two = sysconf(_SC_NPROCESSORS_ONLN) > 1;
 	struct cgroup_subsys_state *css[MAX_DEPTH + 1], *sibling;
 	int i;
 
 	on_cpu(0);
-	css[1] = make(NULL);
+	root = css[1] = make(NULL);
 	for (i = 2; i <= MAX_DEPTH; i++)
 		css[i] = make(css[i - 1]);
 	register_sev();
@@ -307,16 +482,35 @@ int main(void)
 	for (i = 0; i < ARRAY_SIZE(depths); i++) {
 		int depth = depths[i];
 
-		measure("pair", depth, 1, css[depth], css[depth]);
+		measure_pairs("pair", depth, 1, css[depth], css[depth]);
 		if (two)
-			measure("pair_same", depth, 2, css[depth], css[depth]);
+			measure_pairs("pair_same", depth, 2, css[depth],
+				      css[depth]);
 		if (depth == 1)
 			continue;
 		sibling = make(css[depth - 1]);
-		measure("pair_by_turns", depth, 1, css[depth], sibling);
+		measure_pairs("pair_by_turns", depth, 1, css[depth], sibling);
 		if (two)
-			measure("pair_siblings", depth, 2, css[depth], sibling);
+			measure_pairs("pair_siblings", depth, 2, css[depth],
+				      sibling);
 	}
+	for (i = 0; i < ARRAY_SIZE(randoms); i++) {
+		measure_random(randoms[i], 1, make(css[3]));
+		if (two)
+			measure_random(randoms[i], 2, make(css[3]));
+	}
+	/* What one leaves has to be taken back for the other. */
+	sibling = make(css[3]);
+	set_max(css_misc(sibling), 1);
+	measure_pairs("pair_near_limit", 5, 1, make(sibling), make(sibling));
+	if (two)
+		measure_polled(css[5]);
+#ifdef MISC_CREDIT_C
+	for (i = 0; i < 3; i++) {
+		close_all(((int[]){ 5, 16, 5000 })[i], false);
+		close_all(((int[]){ 5, 16, 5000 })[i], true);
+	}
+#endif
 	create(css[3]);
 	names = 8;
 	register_more();

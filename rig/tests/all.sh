@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs every test: those of misc_top.py; KUnit on UML and on 32 bits; calls in an interrupt, which lockdep
-# has to report; then, on the debug kernel in the test machine, KUnit again, allocations that fail, and the
-# selftests. A splat in a kernel's log is a failure like any other. The last line counts them.
+# Runs every test: those of misc_top.py; KUnit on UML, with much credit and with little, and on 32 bits; calls
+# in an interrupt, which lockdep has to report; then, on the debug kernel in the test machine, KUnit again,
+# allocations that fail, and the selftests. A splat in a kernel's log is a failure like any other. The last
+# line counts them.
 #
 #   rig/tests/all.sh BASE
 #
@@ -69,7 +70,7 @@ echo "misc_top.py, on what was recorded ..."
 PROMTOOL=$cache/promtool/bin/promtool count /usr/bin/python3 -B "$rig/tests/misc_top/test.py"
 fetch_base "$base"
 "$rig/machine/qemu/build.sh"
-variants=(uml uml-interrupt)
+variants=(uml uml-lock uml-interrupt)
 ! runs_i386 || variants+=(uml-i386)
 [[ ${variants[*]} = *i386* ]] && uml_has_smp || variants+=(smp-i386)
 for variant in "${variants[@]}"; do

@@ -4,7 +4,9 @@
 #
 #   rig/tests/kunit.sh BASE VARIANT
 #
-#   uml            the kernel as a process, with KASAN, on one CPU
+#   uml            the kernel as a process, with KASAN, on one CPU; every release leaves credit
+#   uml-lock       the kernel of "uml" again; a release leaves credit as outside of tests, so nearly all
+#                  charges and releases take the lock
 #   uml-i386       the same with 32 bits, where a counter takes two words; on four CPUs where UML can have
 #                  them, which it cannot with KASAN
 #   uml-interrupt  the kernel of "uml" again, with a provider that charges in an interrupt, where it must
@@ -30,6 +32,10 @@ obj=obj-kunit-$variant
 machine=() options=("CC=ccache gcc") configs=(kunit-checks "kunit-$variant") arguments=()
 case $variant in
 uml) ;;
+uml-lock)
+	obj="obj-kunit-uml"
+	configs=(kunit-checks kunit-uml)
+	arguments=(misc_kunit.releases=64) ;;
 uml-interrupt)
 	obj="obj-kunit-uml"
 	configs=(kunit-checks kunit-uml) ;;
@@ -46,7 +52,7 @@ smp-i386)
 	machine=(--arch=i386 --qemu_args "-smp 4")
 	# TCG is fifty times slower than UML, and its other CPUs only help where tests wait for time.
 	steps=20000 milliseconds=1000 ;;
-*) die "$variant: unknown variant; there are: uml uml-i386 uml-interrupt uml-coverage smp-i386" ;;
+*) die "$variant: unknown variant; there are: uml uml-lock uml-i386 uml-interrupt uml-coverage smp-i386" ;;
 esac
 
 need ccache flex bison bc rsync patch gcc make python3

@@ -19,6 +19,9 @@ unsigned int misc_kunit_steps = 1000000;
 module_param_named(steps, misc_kunit_steps, uint, 0444);
 unsigned int misc_kunit_ms = 300;
 module_param_named(ms, misc_kunit_ms, uint, 0444);
+/* 1: every release leaves credit.  64, as outside of tests: hardly any does. */
+static unsigned int releases = 1;
+module_param(releases, uint, 0444);
 
 /*
  * Cgroups
@@ -160,9 +163,8 @@ void misc_kunit_forget_names(unsigned int keep)
 			batch = cg->batches[i / MISC_CG_BATCH];
 			j = i % MISC_CG_BATCH;
 			if (j && batch) {
-				batch[j] = (struct misc_cg_counter){
-					.max = cg->parent ? MISC_CG_UNLIMITED : 0,
-				};
+				batch[j] = NEW_COUNTER(cg->parent ?
+						       MISC_CG_UNLIMITED : 0);
 			} else {
 				kfree(batch);
 				cg->batches[i / MISC_CG_BATCH] = NULL;
@@ -170,8 +172,10 @@ void misc_kunit_forget_names(unsigned int keep)
 			clear_bit(i, cg->logged);
 		}
 	}
-	for (i = keep; i < misc_cg_nr_resources; i++)
+	for (i = keep; i < misc_cg_nr_resources; i++) {
+		kfree(misc_cg_resources[i].places);
 		memset(&misc_cg_resources[i], 0, sizeof(misc_cg_resources[i]));
+	}
 	misc_cg_nr_resources = keep;
 }
 
@@ -182,7 +186,11 @@ struct misc_cg_counter misc_kunit_counter(struct misc_cg_res *res,
 
 	spin_lock(&res->lock);
 	counter = *misc_cg_counter(res, cg);
+	counter.usage -= misc_cg_credit_sum(res, cg);
 	spin_unlock(&res->lock);
+	atomic64_set(&counter.credit, 0);
+	counter.nr_places = 0;
+	counter.nr_releases = 0;
 	return counter;
 }
 
@@ -307,8 +315,7 @@ static struct misc_cg_res *register_afresh(const char *name)
 	struct misc_cg_res *res = misc_kunit_register(name, 100);
 
 	spin_lock(&res->lock);
-	*misc_cg_counter(res, &misc_cg_root) =
-		(struct misc_cg_counter){ .max = 100 };
+	*misc_cg_counter(res, &misc_cg_root) = NEW_COUNTER(100);
 	spin_unlock(&res->lock);
 	return res;
 }
@@ -318,6 +325,7 @@ int misc_kunit_init(struct kunit *test)
 	memset(&misc_kunit, 0, sizeof(misc_kunit));
 	INIT_LIST_HEAD(&misc_kunit.cgroups);
 	misc_kunit.test = test;
+	misc_cg_credit_releases = releases;
 	misc_kunit.files = kernfs_create_root(NULL, 0, misc_cg_root.css.cgroup);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, misc_kunit.files);
 	make_files(kernfs_root_to_node(misc_kunit.files));
@@ -340,6 +348,7 @@ void misc_kunit_return_all(struct kunit *test)
 	struct stand_in *s, *tmp;
 	int i;
 
+	misc_cg_credit_releases = 64;
 	if (!CG(RIGHT))
 		return;
 

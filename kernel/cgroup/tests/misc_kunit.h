@@ -91,6 +91,12 @@ static inline long misc_kunit_refs(struct misc_cg *cg)
 /*
  * Numbers
  */
+#define NEW_COUNTER(the_max) ((struct misc_cg_counter) {		\
+	.max = the_max,							\
+	.credit = ATOMIC64_INIT(MISC_CG_CREDIT_CLOSED),			\
+})
+
+/* What users see: without credit. */
 struct misc_cg_counter misc_kunit_counter(struct misc_cg_res *res,
 					  struct misc_cg *cg);
 const char *misc_kunit_numbers(size_t offset);

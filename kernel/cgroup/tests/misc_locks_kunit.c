@@ -36,11 +36,13 @@ static void stop(struct kunit *test)
 	misc_kunit_exit(test);
 }
 
-#define EXPECT_LOCKED(what) do {					\
+#define EXPECT_NR_LOCKED(nr, what) do {					\
 	nr_locked = 0;							\
 	what;								\
-	KUNIT_EXPECT_EQ_MSG(test, nr_locked, 1, #what);			\
+	KUNIT_EXPECT_EQ_MSG(test, nr_locked, nr, #what);		\
 } while (0)
+
+#define EXPECT_LOCKED(what)	EXPECT_NR_LOCKED(1, what)
 
 static void every_call_takes_its_lock_once(struct kunit *test)
 {
@@ -83,8 +85,20 @@ static void every_call_says_that_it_may_take_a_lock(struct kunit *test)
 	EXPECT_LOCKED(misc_cg_res_unregister(ERR_PTR(-EINVAL)));
 }
 
+static void charge_that_finds_credit_takes_no_lock(struct kunit *test)
+{
+	misc_cg_credit_releases = 1;
+	counted = &RES_A->lock.dep_map;
+	EXPECT_LOCKED(CHARGE(0, RES_A, LEAF, 3));
+	EXPECT_LOCKED(RELEASE(0));
+	EXPECT_NR_LOCKED(0, CHARGE(0, RES_A, LEAF, 2));
+	EXPECT_NR_LOCKED(0, RELEASE(0));
+	EXPECT_LOCKED(CHARGE(0, RES_A, LEAF, 4));
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(every_call_takes_its_lock_once),
+	KUNIT_CASE(charge_that_finds_credit_takes_no_lock),
 	KUNIT_CASE(every_call_says_that_it_may_take_a_lock),
 	{}
 };

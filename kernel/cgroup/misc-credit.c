@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Miscellaneous cgroup controller: credit
+ *
+ * A charge and its release take the lock of the resource and walk to the root.
+ * In a cgroup that charges and releases again and again, a released amount
+ * stays counted instead, as the *credit* of that cgroup.  The next charge to the
+ * cgroup takes it with one compare-and-exchange, without the lock, whatever the
+ * depth of the cgroup.  All values that users see are the same as without
+ * credit:
+ *
+ * - misc_cg_counter.usage is what the charges in the cgroup and its descendants
+ *   hold, plus the credit of the same cgroups.  Readers subtract the credit.
+ * - Credit is open only while usage is within the max in its cgroup and all
+ *   ancestors.  So a charge that takes credit needs no check.
+ * - Usage with credit never exceeds the peak.  So a charge that takes credit
+ *   raises no peak.  That is why credit comes from released amounts only:
+ *   credit that was counted ahead would raise a peak that no charges reached.
+ *
+ * Near a max or a peak the exact usage decides.  Then credit is *closed*: it is
+ * subtracted from the usage of its cgroup and all ancestors, and charges and
+ * releases there take the lock.  When all credit below a cgroup is closed, the
+ * usage of the cgroup is exact as long as the lock is held.
+ *
+ * A cgroup whose credit is open has one of the resource's *places*, which are so
+ * few, and all so near to the root, that closing all credit takes a time that no
+ * tenant can extend.  A cgroup gets a place at the 64th release that takes the
+ * lock, so that the effort pays.
+ *
+ * Credit with a place can be *frozen*: charges and releases take the lock, as if
+ * it were closed, but the amount stays, so the lock's holder can rely on it.
+ *
+ * Opening and thawing store the credit with release, and an exchange is a full
+ * barrier: a charge that takes credit comes after everything that was done
+ * before the release that left the credit.
+ */
+#include "misc-internal.h"
+
+#define MISC_CG_CREDIT_LEVEL	16	/* no cgroup below it has a place */
+
+/* A cgroup gets a place at this many releases that took the lock. */
+VISIBLE_IF_KUNIT unsigned int misc_cg_credit_releases = 64;
+
+/*
+ * All functions below are called with the lock of the resource held.
+ */
+
+/* Return the credit from before, which is negative if it was frozen. */
+static s64 misc_cg_credit_freeze(struct misc_cg_counter *counter)
+{
+	return atomic64_fetch_or(MISC_CG_CREDIT_FROZEN, &counter->credit);
+}
+
+static void misc_cg_credit_thaw(struct misc_cg_counter *counter)
+{
+	s64 credit = atomic64_read(&counter->credit);
+
+	if (credit < 0)
+		atomic64_set_release(&counter->credit, credit & S64_MAX);
+}
+
+static bool misc_cg_is_below(struct misc_cg *cg, struct misc_cg *top)
+{
+	while (cg->level > top->level)
+		cg = cg->parent;
+	return cg == top;
+}
+
+/* Close the credit in place @i.  The last place moves there. */
+static void misc_cg_credit_close(struct misc_cg_res *res, unsigned int i)
+{
+	struct misc_cg *cg = res->places[i];
+	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+	u64 credit = atomic64_xchg(&counter->credit, MISC_CG_CREDIT_CLOSED) &
+		     S64_MAX;
+
+	res->places[i] = res->places[--res->nr_places];
+	for (; cg; cg = cg->parent) {
+		counter = misc_cg_counter(res, cg);
+		counter->usage -= credit;
+		counter->nr_places--;
+	}
+}
+
+/* Close the credit of @top and its descendants. */
+void misc_cg_credit_close_below(struct misc_cg_res *res, struct misc_cg *top)
+{
+	struct misc_cg_counter *counter = misc_cg_counter(res, top);
+	unsigned int i = res->nr_places;
+
+	while (counter->nr_places)
+		if (misc_cg_is_below(res->places[--i], top))
+			misc_cg_credit_close(res, i);
+}
+
+/* NULL: all of these cgroups have room for @amount. */
+static struct misc_cg *
+misc_cg_topmost_exceeded(struct misc_cg_res *res, struct misc_cg *cg,
+			 struct misc_cg *stop, u64 amount)
+{
+	struct misc_cg *topmost = NULL;
+
+	for (; cg != stop; cg = cg->parent)
+		if (misc_cg_would_exceed(misc_cg_counter(res, cg), amount))
+			topmost = cg;
+	return topmost;
+}
+
+/*
+ * Before @amount is added to @cg and its ancestors below @stop: close credit
+ * until no max and no peak would be exceeded, or until the usage of the topmost
+ * cgroup where one would be is exact.  Then the usage of the cgroups below it is
+ * exact as well, and those above it have room.
+ *
+ * If the topmost cgroup changes, the next one is a descendant: what was skipped
+ * for the one before is not below the next one, either.
+ */
+void misc_cg_credit_make_room(struct misc_cg_res *res, struct misc_cg *cg,
+			      struct misc_cg *stop, u64 amount)
+{
+	struct misc_cg *top = misc_cg_topmost_exceeded(res, cg, stop, amount);
+	unsigned int i = res->nr_places;
+
+	while (top && misc_cg_counter(res, top)->nr_places) {
+		if (!misc_cg_is_below(res->places[--i], top))
+			continue;
+		misc_cg_credit_close(res, i);
+		if (!misc_cg_would_exceed(misc_cg_counter(res, top), amount))
+			top = misc_cg_topmost_exceeded(res, cg, stop, amount);
+	}
+}
+
+/*
+ * Make sure that a place is free.  If all are in use, it is the turn of one of
+ * them: its credit is frozen or, if it still is since the last turn, closed.  A
+ * cgroup that uses its credit thaws it in between, and keeps its place.
+ */
+static bool misc_cg_credit_find_place(struct misc_cg_res *res)
+{
+	unsigned int i;
+
+	if (res->nr_places < MISC_CG_CREDIT_PLACES)
+		return true;
+	i = res->next_place++ % MISC_CG_CREDIT_PLACES;
+	if (misc_cg_credit_freeze(misc_cg_counter(res, res->places[i])) >= 0)
+		return false;
+	misc_cg_credit_close(res, i);
+	return true;
+}
+
+/* Open credit of @cg with @amount, which a release leaves, if that is allowed. */
+static noinline bool misc_cg_credit_open(struct misc_cg_res *res,
+					 struct misc_cg *cg, u64 amount)
+{
+	struct misc_cg *pos;
+
+	if (cg->level > MISC_CG_CREDIT_LEVEL || amount >= S64_MAX ||
+	    misc_cg_topmost_exceeded(res, cg, NULL, 0) ||
+	    !misc_cg_credit_find_place(res))
+		return false;
+
+	res->places[res->nr_places++] = cg;
+	for (pos = cg; pos; pos = pos->parent)
+		misc_cg_counter(res, pos)->nr_places++;
+	atomic64_set_release(&misc_cg_counter(res, cg)->credit, amount);
+	return true;
+}
+
+/* misc_cg_credit_take() for a charge that waited for the lock. */
+bool misc_cg_credit_take_locked(struct misc_cg_counter *counter, u64 amount)
+{
+	if (atomic64_read(&counter->credit) == MISC_CG_CREDIT_CLOSED)
+		return false;
+	misc_cg_credit_thaw(counter);
+	return misc_cg_credit_take(counter, amount);
+}
+
+/*
+ * misc_cg_credit_leave() for a release that waited for the lock.  Opens the
+ * credit of @cg if it is time to.
+ */
+bool misc_cg_credit_leave_locked(struct misc_cg_res *res, struct misc_cg *cg,
+				 u64 amount)
+{
+	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+
+	if (atomic64_read(&counter->credit) != MISC_CG_CREDIT_CLOSED) {
+		misc_cg_credit_thaw(counter);
+		return misc_cg_credit_leave(counter, amount);
+	}
+	if (likely(++counter->nr_releases < misc_cg_credit_releases))
+		return false;
+	counter->nr_releases = 0;
+	return misc_cg_credit_open(res, cg, amount);
+}
+
+/*
+ * The credit of @top and its descendants, all at the moment at which the last
+ * one is read: the others are frozen before, and thawed afterwards.
+ */
+u64 misc_cg_credit_sum(struct misc_cg_res *res, struct misc_cg *top)
+{
+	unsigned int left = misc_cg_counter(res, top)->nr_places;
+	unsigned int i = res->nr_places;
+	struct misc_cg_counter *counter;
+	u64 sum = 0;
+
+	while (left) {
+		if (!misc_cg_is_below(res->places[--i], top))
+			continue;
+		counter = misc_cg_counter(res, res->places[i]);
+		if (--left)
+			sum += misc_cg_credit_freeze(counter) & S64_MAX;
+		else
+			sum += atomic64_read(&counter->credit) & S64_MAX;
+	}
+	for (; i < res->nr_places; i++)
+		if (misc_cg_is_below(res->places[i], top))
+			misc_cg_credit_thaw(misc_cg_counter(res,
+							    res->places[i]));
+	return sum;
+}
