@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Times ours and stock, alternating in several rounds: as kernels on UML, which runs natively, and with misc.c alone in
-# user space, with the instructions of an x86 kernel.
+# user space, with the instructions of an x86 kernel. There also "lock": ours without credit, from the series before the
+# patch that adds it.
 #
 #   rig/bench/run.sh BASE
 #
@@ -48,21 +49,33 @@ compile() {
 	gcc -O2 -Wall -Werror -static -o "$root/init" "$rig/bench/init.c"
 	cp "$obj/bench/bench.ko" "$root/"
 	cp "$obj/linux" "$out/linux-$flavor"
-	userspace "$flavor"
+	userspace "$flavor" "$tree"
+	[ "$flavor" = stock ] || without_credit
 	(cd "$root" && printf '%s\n' init bench.ko | cpio --quiet -o -H newc -R 0:0) >"$out/$flavor.cpio"
 }
 
-# Compiles the same misc.c for user space. shim.h replaces the kernel headers that misc.c includes; user space's own
-# headers come first.
+without_credit() {
+	local repo=$build/series/$base/repo
+	"$rig/series/write.sh" "$base"
+	mkdir "$out/lock"
+	git -C "$repo" archive "$(git -C "$repo" log -1 --format=%H --diff-filter=A controller -- kernel/cgroup/misc-credit.c)~" \
+		kernel/cgroup include/linux/misc_cgroup.h | tar -x -C "$out/lock"
+	userspace lock "$out/lock"
+}
+
+# userspace NAME SOURCE: compiles misc.c of SOURCE for user space. shim.h replaces the kernel headers that misc.c
+# includes; user space's own headers come first.
 userspace() {
-	local headers=$out/headers-$1 h
+	local headers=$out/headers-$1 source=$2 credit=() h
+	[ ! -f "$source/kernel/cgroup/misc-credit.c" ] ||
+		credit=(-DMISC_CREDIT_C="\"$source/kernel/cgroup/misc-credit.c\"")
 	mkdir -p "$headers"/{linux,kunit,trace/events,api/linux}
-	{ sed -nE 's,^#include <((linux|kunit|trace)/.*)>,\1,p' "$tree"/kernel/cgroup/misc*.[ch]; echo linux/types.h; } |
+	{ sed -nE 's,^#include <((linux|kunit|trace)/.*)>,\1,p' "$source"/kernel/cgroup/misc*.[ch]; echo linux/types.h; } |
 		while read -r h; do echo '#include "shim.h"' >"$headers/$h"; done
-	cp "$tree/include/linux/misc_cgroup.h" "$headers/api/linux/"
-	gcc -O2 -fno-strict-aliasing -Wall -Werror -Wno-unused-function -pthread "${define[@]}" \
+	cp "$source/include/linux/misc_cgroup.h" "$headers/api/linux/"
+	gcc -O2 -fno-strict-aliasing -Wall -Werror -Wno-unused-function -pthread "${define[@]}" "${credit[@]}" \
 		-I"$rig/bench" -I"$headers/api" -idirafter "$headers" \
-		-DMISC_C="\"$tree/kernel/cgroup/misc.c\"" -o "$out/userspace-$1" "$rig/bench/userspace.c"
+		-DMISC_C="\"$source/kernel/cgroup/misc.c\"" -o "$out/userspace-$1" "$rig/bench/userspace.c"
 }
 
 # UML with several CPUs sometimes hangs in its idle loop. The times of such a run do not count; its log is kept as
@@ -74,6 +87,7 @@ once() {
 			uml_dir="$out/uml" "${arguments[@]}" </dev/null >"$log" 2>&1 || true
 		if grep -q 'bench: done' "$log"; then
 			"$out/userspace-$flavor" >"$out/userspace/$flavor.$2.log"
+			[ "$flavor" = stock ] || "$out/userspace-lock" >"$out/userspace/lock.$2.log"
 			return
 		fi
 		if grep -E 'bench: FAILED|BUG:|WARNING:|Oops' "$log"; then
