@@ -11,7 +11,7 @@
 [ $# = 1 ] || [ $# = 2 ] || die "usage: rig/test-quality/mutants.sh BASE [ONLY]"
 base=$1 only=${2:-}
 check_base "$base"
-files=(kernel/cgroup/misc.c kernel/cgroup/misc-internal.h include/linux/misc_cgroup.h)
+files=(kernel/cgroup/misc.c kernel/cgroup/misc-credit.c kernel/cgroup/misc-internal.h include/linux/misc_cgroup.h)
 
 # What the tests find in the original they would find in each mutant.
 "$rig/tests/kunit.sh" "$base" uml
