@@ -84,11 +84,13 @@ fi
 cpu=EPYC-Milan,+svm,+npt,+nrip-save,+decodeassists,+flushbyasid,+lbrv,phys-bits=48
 # No warnings about features of that CPU model which TCG lacks.
 cpu+=,check=off
-cpu+=,sev-max-asid=15,sev-min-asid=6${cpu_more:+,$cpu_more}
+cpu+=,sev-max-asid=15,sev-min-asid=6
+# Linux enables SEV-SNP only where it sees no hypervisor.
+cpu+=,sev-snp=on,hypervisor=off${cpu_more:+,$cpu_more}
 # shellcheck disable=SC2054 # the commas are QEMU's
 args=(-L /usr/share/seabios -L /usr/share/qemu
 	-accel tcg,thread=multi -machine q35 -smp 4 -m 3072 -cpu "$cpu"
-	-nodefaults -display none -no-reboot -device "$psp"
+	-nodefaults -display none -no-reboot -device amd-iommu,intremap=off -device "$psp"
 	-kernel "$kernel/bzImage" "${boot[@]}")
 # log_buf_len: newer kernels drop messages if the buffer is full because the serial console is slow.
 # no_timer_check: on a busy host the timer interrupt may come too late for the kernel's check, which panics.

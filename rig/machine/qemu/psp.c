@@ -4,10 +4,13 @@
  * run SEV guests: the mailbox of the SEV firmware, and the commands for the
  * life of a guest from LAUNCH_START to DECOMMISSION.
  *
- * It enforces the firmware's rules (states, owners of ASIDs, flushes): a
- * command that breaks a rule fails.  Memory is measured, but never encrypted.
+ * It enforces the firmware's rules (states, owners of ASIDs and of pages,
+ * flushes): a command that breaks a rule fails.  Memory of SEV and SEV-ES
+ * guests is measured, that of SEV-SNP guests is not; none is encrypted.
  *
- * The ranges of ASIDs are properties of the CPUs, see sev-max-asid.
+ * The ranges of ASIDs are properties of the CPUs, see sev-max-asid; so is
+ * SEV-SNP, see sev-snp.  With SEV-SNP, the PSP reserves memory for the RMP, as
+ * the BIOS of a host does: beyond the end of the RAM, and in no memory map.
  */
 
 #include "qemu/osdep.h"
@@ -17,12 +20,18 @@
 #include "qemu/module.h"
 #include "qemu/units.h"
 #include "qapi/error.h"
+#include "cpu.h"
+#include "exec/address-spaces.h"
 #include "hw/core/cpu.h"
+#include "hw/i386/x86.h"
+#include "hw/i386/x86-iommu.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/pci.h"
 #include "hw/qdev-properties.h"
 #include "migration/vmstate.h"
 #include "qom/object.h"
+#include "amd_iommu.h"
+#include "rmp.h"
 
 #define TYPE_AMD_PSP "amd-psp"
 OBJECT_DECLARE_SIMPLE_TYPE(AmdPsp, AMD_PSP)
@@ -54,6 +63,7 @@ enum {
     OK = 0x00,
     INVALID_PLATFORM_STATE = 0x01,
     INVALID_GUEST_STATE = 0x02,
+    INVALID_CONFIG = 0x03,
     INVALID_LEN = 0x04,
     POLICY_FAILURE = 0x07,
     INACTIVE = 0x08,
@@ -65,6 +75,11 @@ enum {
     INVALID_COMMAND = 0x11,
     ACTIVE = 0x12,
     HW_PLATFORM = 0x13,
+    UNSUPPORTED = 0x15,
+    INVALID_PARAM = 0x16,
+    INVALID_PAGE_SIZE = 0x19,
+    INVALID_PAGE_STATE = 0x1a,
+    INVALID_PAGE_OWNER = 0x1c,
 };
 
 enum {
@@ -91,15 +106,37 @@ typedef struct Guest {
     GChecksum *digest;          /* of the launched memory */
 } Guest;
 
+enum {
+    SNP_GUEST_INIT,
+    SNP_GUEST_LAUNCH,
+    SNP_GUEST_RUNNING,
+};
+
+#define SNP_POLICY_MBO  (1u << 17)      /* must be one */
+
+/* A guest's context is a page of the host's memory, by which it is known.  */
+typedef struct SnpGuest {
+    hwaddr context;
+    uint32_t asid;              /* 0: not active */
+    uint8_t state;
+} SnpGuest;
+
 /* Values in asids[]; any other value is the handle of the ASID's guest.  */
 #define ASID_FREE       0
 #define ASID_DIRTY      UINT32_MAX
+#define ASID_SNP        (UINT32_MAX - 1)
 
 struct AmdPsp {
     PCIDevice parent_obj;
 
     MemoryRegion mmio;
-    uint32_t init_fails;        /* number of INIT commands still to fail */
+    MemoryRegion rmp;
+
+    /* Numbers of commands still to fail.  */
+    uint32_t init_fails;
+    uint32_t snp_init_fails;
+    uint32_t snp_decommission_fails;
+    uint8_t snp_svn;            /* security version of the SNP firmware */
 
     uint32_t inten;
     uint32_t intsts;
@@ -111,10 +148,58 @@ struct AmdPsp {
     bool es;
     uint32_t last_handle;
     GHashTable *guests;
+    bool snp;                   /* initialized for SEV-SNP */
+    uint32_t max_snp_asid;      /* ciphertext hiding; 0: not in use */
+    GHashTable *snp_guests;     /* by the page of the context */
     uint32_t max_asid;
     uint32_t min_asid;
     uint32_t *asids;
 };
+
+/*
+ * The host passes physical addresses, which an IOMMU must not translate.
+ * Both functions return whether they failed.
+ */
+static bool dma_in(hwaddr pa, void *data, uint32_t len)
+{
+    return address_space_read(&address_space_memory, pa, MEMTXATTRS_UNSPECIFIED,
+                              data, len) != MEMTX_OK;
+}
+
+static bool dma_out(hwaddr pa, const void *data, uint32_t len)
+{
+    return address_space_write(&address_space_memory, pa,
+                               MEMTXATTRS_UNSPECIFIED, data, len) != MEMTX_OK;
+}
+
+/* States of pages, as entries of the RMP.  */
+#define PAGE_FIRMWARE   (RMP_ASSIGNED | RMP_IMMUTABLE)
+#define PAGE_CONTEXT    (RMP_ASSIGNED | RMP_IMMUTABLE | RMP_VMSA)
+#define PAGE_RECLAIM    RMP_ASSIGNED
+#define PAGE_HV_FIXED   RMP_IMMUTABLE
+
+static bool page_is(hwaddr pa, uint64_t state)
+{
+    return rmp_covers(pa) && rmp_get(pa) == state;
+}
+
+/*
+ * writable - whether the firmware may write to memory
+ *
+ * With SEV-SNP, the host must have given it all pages.
+ */
+static bool writable(AmdPsp *s, hwaddr pa, uint32_t len)
+{
+    hwaddr page;
+
+    for (page = pa & TARGET_PAGE_MASK; s->snp && page < pa + len;
+         page += TARGET_PAGE_SIZE) {
+        if (!page_is(page, PAGE_FIRMWARE)) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static void guest_free(gpointer opaque)
 {
@@ -124,24 +209,46 @@ static void guest_free(gpointer opaque)
     g_free(g);
 }
 
-static uint16_t cmd_shutdown(AmdPsp *s, uint8_t *buf)
-{
-    s->state = PLATFORM_UNINIT;
-    s->es = false;
-    g_hash_table_remove_all(s->guests);
-    g_clear_pointer(&s->asids, g_free);
-    return OK;
-}
-
 static uint32_t cpu_property(const char *name)
 {
     return object_property_get_uint(OBJECT(first_cpu), name, &error_abort);
 }
 
+/* ASIDs may have been used before INIT: DF_FLUSH must come first.  */
+static void asids_init(AmdPsp *s)
+{
+    uint32_t asid;
+
+    s->max_asid = cpu_property("sev-max-asid");
+    s->min_asid = cpu_property("sev-min-asid");
+    if (!s->asids) {
+        s->asids = g_new0(uint32_t, s->max_asid + 1);
+    }
+    for (asid = 0; asid <= s->max_asid; asid++) {
+        if (s->asids[asid] != ASID_SNP) {
+            s->asids[asid] = ASID_DIRTY;
+        }
+    }
+}
+
+static uint16_t cmd_shutdown(AmdPsp *s, uint8_t *buf)
+{
+    s->state = PLATFORM_UNINIT;
+    s->es = false;
+    g_hash_table_remove_all(s->guests);
+    if (s->snp) {
+        asids_init(s);
+    } else {
+        g_clear_pointer(&s->asids, g_free);
+    }
+    return OK;
+}
+
 static uint16_t cmd_init(AmdPsp *s, uint8_t *buf)
 {
     bool es = ldl_le_p(buf) & INIT_FLAG_ES;
-    uint32_t asid;
+    uint64_t tmr = ldq_le_p(buf + 8);
+    uint32_t tmr_len = ldl_le_p(buf + 16);
 
     if (s->state != PLATFORM_UNINIT) {
         return INVALID_PLATFORM_STATE;
@@ -151,19 +258,19 @@ static uint16_t cmd_init(AmdPsp *s, uint8_t *buf)
         return HW_PLATFORM;
     }
     /* SEV-ES needs the trusted memory region.  */
-    if (es && !ldq_le_p(buf + 8)) {
+    if (es && (!tmr || (s->snp && tmr % (2 * MiB)))) {
         return INVALID_ADDRESS;
+    }
+    if (es && s->snp && tmr_len < 2 * MiB) {
+        return INVALID_LEN;
+    }
+    if (es && !writable(s, tmr, tmr_len)) {
+        return INVALID_PAGE_STATE;
     }
 
     s->state = PLATFORM_INIT;
     s->es = es;
-    s->max_asid = cpu_property("sev-max-asid");
-    s->min_asid = cpu_property("sev-min-asid");
-    s->asids = g_new(uint32_t, s->max_asid + 1);
-    /* ASIDs may have been used before INIT: DF_FLUSH must come first.  */
-    for (asid = 0; asid <= s->max_asid; asid++) {
-        s->asids[asid] = ASID_DIRTY;
-    }
+    asids_init(s);
     return OK;
 }
 
@@ -194,7 +301,10 @@ static uint16_t give(AmdPsp *s, uint8_t *addr, uint8_t *len, const void *data,
     if (!fits) {
         return INVALID_LEN;
     }
-    if (pci_dma_write(PCI_DEVICE(s), ldq_le_p(addr), data, size)) {
+    if (!writable(s, ldq_le_p(addr), size)) {
+        return INVALID_PAGE_STATE;
+    }
+    if (dma_out(ldq_le_p(addr), data, size)) {
         return INVALID_ADDRESS;
     }
     return OK;
@@ -223,19 +333,21 @@ static uint16_t cmd_get_id(AmdPsp *s, uint8_t *buf)
     return give(s, buf, buf + 8, id, sizeof(id));
 }
 
-static uint16_t cmd_df_flush(AmdPsp *s, uint8_t *buf)
+static uint16_t df_flush(AmdPsp *s)
 {
     uint32_t asid;
 
-    if (s->state == PLATFORM_UNINIT) {
-        return INVALID_PLATFORM_STATE;
-    }
     for (asid = 0; asid <= s->max_asid; asid++) {
         if (s->asids[asid] == ASID_DIRTY) {
             s->asids[asid] = ASID_FREE;
         }
     }
     return OK;
+}
+
+static uint16_t cmd_df_flush(AmdPsp *s, uint8_t *buf)
+{
+    return s->state == PLATFORM_UNINIT ? INVALID_PLATFORM_STATE : df_flush(s);
 }
 
 static Guest *find_guest(AmdPsp *s, uint32_t handle)
@@ -283,26 +395,37 @@ static uint16_t cmd_decommission(AmdPsp *s, Guest *g, uint8_t *buf)
     return OK;
 }
 
-static uint16_t cmd_activate(AmdPsp *s, Guest *g, uint8_t *buf)
+/* Gives the ASID to a guest: a handle, or ASID_SNP.  */
+static uint16_t asid_take(AmdPsp *s, uint32_t asid, uint32_t guest)
 {
-    uint32_t asid = ldl_le_p(buf + 4);
-    bool es = g->policy & POLICY_ES;
-
-    if (g->asid) {
-        return ACTIVE;
-    }
-    if (asid == 0 || asid > s->max_asid || es != (asid < s->min_asid)) {
-        return INVALID_ASID;
-    }
     if (s->asids[asid] == ASID_DIRTY) {
         return DFFLUSH_REQUIRED;
     }
     if (s->asids[asid] != ASID_FREE) {
         return ASID_OWNED;
     }
-    s->asids[asid] = g->handle;
-    g->asid = asid;
+    s->asids[asid] = guest;
     return OK;
+}
+
+static uint16_t cmd_activate(AmdPsp *s, Guest *g, uint8_t *buf)
+{
+    uint32_t asid = ldl_le_p(buf + 4);
+    bool es = g->policy & POLICY_ES;
+    uint16_t status;
+
+    if (g->asid) {
+        return ACTIVE;
+    }
+    if (asid <= s->max_snp_asid || asid > s->max_asid ||
+        es != (asid < s->min_asid)) {
+        return INVALID_ASID;
+    }
+    status = asid_take(s, asid, g->handle);
+    if (!status) {
+        g->asid = asid;
+    }
+    return status;
 }
 
 static uint16_t cmd_deactivate(AmdPsp *s, Guest *g, uint8_t *buf)
@@ -341,10 +464,13 @@ static uint16_t cmd_launch_update(AmdPsp *s, Guest *g, uint8_t *buf)
     if (pa % 16) {
         return INVALID_ADDRESS;
     }
+    if (!writable(s, pa, len)) {
+        return INVALID_PAGE_STATE;
+    }
     while (len) {
         uint32_t n = MIN(len, sizeof(chunk));
 
-        if (pci_dma_read(PCI_DEVICE(s), pa, chunk, n) != MEMTX_OK) {
+        if (dma_in(pa, chunk, n)) {
             return INVALID_ADDRESS;
         }
         g_checksum_update(g->digest, chunk, n);
@@ -381,6 +507,9 @@ static uint16_t cmd_launch_measure(AmdPsp *s, Guest *g, uint8_t *buf)
         stl_le_p(buf + 16, sizeof(out));
         return INVALID_LEN;
     }
+    if (!writable(s, ldq_le_p(buf + 8), sizeof(out))) {
+        return INVALID_PAGE_STATE;
+    }
 
     head[0] = 0x04;
     head[1] = API_MAJOR;
@@ -399,7 +528,7 @@ static uint16_t cmd_launch_measure(AmdPsp *s, Guest *g, uint8_t *buf)
 
     g->state = GUEST_LSECRET;
     stl_le_p(buf + 16, sizeof(out));
-    if (pci_dma_write(PCI_DEVICE(s), ldq_le_p(buf + 8), out, sizeof(out))) {
+    if (dma_out(ldq_le_p(buf + 8), out, sizeof(out))) {
         return INVALID_ADDRESS;
     }
     return OK;
@@ -414,30 +543,446 @@ static uint16_t cmd_launch_finish(AmdPsp *s, Guest *g, uint8_t *buf)
     return OK;
 }
 
+/*
+ * iommu_pages - give the pages that the IOMMU writes to it, or take them back
+ *
+ * These are its logs, and the page for the results of COMPLETION_WAIT.
+ */
+static void iommu_pages(uint64_t state)
+{
+    AMDVIState *iommu = (AMDVIState *)
+        object_dynamic_cast(OBJECT(x86_iommu_get_default()),
+                            TYPE_AMD_IOMMU_DEVICE);
+    struct {
+        hwaddr pa, len;
+    } range[3] = { };
+    int i;
+
+    if (!iommu) {
+        return;
+    }
+    range[0].pa = iommu->evtlog;
+    range[0].len = iommu->evtlog_len * AMDVI_EVENT_LEN;
+    range[1].pa = iommu->ppr_log;
+    range[1].len = iommu->pprlog_len * AMDVI_EVENT_LEN;
+    /* With SEV-SNP, the register has the address of that page.  */
+    range[2].pa = ldq_le_p(&iommu->mmior[AMDVI_MMIO_EXCL_BASE]) &
+                  AMDVI_MMIO_EXCL_LIMIT_MASK;
+    range[2].len = TARGET_PAGE_SIZE;
+    for (i = 0; i < ARRAY_SIZE(range); i++) {
+        hwaddr pa = range[i].pa, end = pa + range[i].len;
+
+        for (; pa && pa < end && rmp_covers(pa); pa += TARGET_PAGE_SIZE) {
+            rmp_set(pa, state);
+        }
+    }
+}
+
+/* The pages that firmware and devices of the host write to: see SNP_INIT_EX.  */
+static uint16_t hv_fixed_pages(hwaddr list)
+{
+    uint8_t head[8], range[16];
+    uint32_t count, i;
+
+    if (dma_in(list, head, sizeof(head))) {
+        return INVALID_ADDRESS;
+    }
+    count = ldl_le_p(head);
+    if (sizeof(head) + (uint64_t)count * sizeof(range) > TARGET_PAGE_SIZE) {
+        return INVALID_PARAM;
+    }
+    for (i = 0; i < count; i++) {
+        hwaddr pa, end;
+
+        if (dma_in(list + sizeof(head) + i * sizeof(range), range,
+                   sizeof(range))) {
+            return INVALID_ADDRESS;
+        }
+        pa = ldq_le_p(range);
+        end = pa + (hwaddr)ldl_le_p(range + 8) * TARGET_PAGE_SIZE;
+        if (pa % TARGET_PAGE_SIZE) {
+            return INVALID_ADDRESS;
+        }
+        for (; pa < end && rmp_covers(pa); pa += TARGET_PAGE_SIZE) {
+            rmp_set(pa, PAGE_HV_FIXED);
+        }
+    }
+    return OK;
+}
+
+#define SNP_INIT_RMP    (1u << 0)
+#define SNP_INIT_LIST   (1u << 1)
+#define SNP_INIT_HIDING (1u << 3)
+
+static uint16_t snp_init(AmdPsp *s, uint32_t flags, hwaddr list,
+                         uint32_t max_snp_asid)
+{
+    uint16_t status = OK;
+    CPUState *cpu;
+    hwaddr pa;
+
+    if (s->snp || s->state != PLATFORM_UNINIT) {
+        return INVALID_PLATFORM_STATE;
+    }
+    CPU_FOREACH(cpu) {
+        CPUX86State *env = &X86_CPU(cpu)->env;
+
+        if (!(env->syscfg & MSR_SYSCFG_SNP_EN) || env->vm_hsave) {
+            return INVALID_CONFIG;
+        }
+    }
+    if (flags & SNP_INIT_HIDING &&
+        (!max_snp_asid || max_snp_asid >= cpu_property("sev-min-asid"))) {
+        return INVALID_PARAM;
+    }
+    if (s->snp_init_fails) {
+        s->snp_init_fails--;
+        return HW_PLATFORM;
+    }
+
+    if (flags & SNP_INIT_RMP) {
+        for (pa = 0; rmp_covers(pa); pa += TARGET_PAGE_SIZE) {
+            rmp_set(pa, 0);
+        }
+    }
+    if (flags & SNP_INIT_LIST) {
+        status = hv_fixed_pages(list);
+    }
+    if (!status) {
+        iommu_pages(PAGE_FIRMWARE);
+        s->snp = true;
+        s->max_snp_asid = flags & SNP_INIT_HIDING ? max_snp_asid : 0;
+        asids_init(s);
+    }
+    return status;
+}
+
+static uint16_t cmd_snp_init(AmdPsp *s, uint8_t *buf)
+{
+    return snp_init(s, SNP_INIT_RMP, 0, 0);
+}
+
+static uint16_t cmd_snp_init_ex(AmdPsp *s, uint8_t *buf)
+{
+    return snp_init(s, ldl_le_p(buf), ldq_le_p(buf + 8), lduw_le_p(buf + 16));
+}
+
+/* Forgets all guests; their contexts stay in the RMP until the next SNP_INIT.  */
+static void snp_clear(AmdPsp *s)
+{
+    s->snp = false;
+    s->max_snp_asid = 0;
+    g_hash_table_remove_all(s->snp_guests);
+    g_clear_pointer(&s->asids, g_free);
+}
+
+#define SNP_SHUTDOWN_IOMMU (1u << 0)
+
+static uint16_t cmd_snp_shutdown(AmdPsp *s, uint8_t *buf)
+{
+    uint32_t asid;
+
+    if (!s->snp || s->state != PLATFORM_UNINIT) {
+        return INVALID_PLATFORM_STATE;
+    }
+    if (ldl_le_p(buf) < 8) {
+        return INVALID_LEN;
+    }
+    for (asid = 1; asid <= s->max_asid; asid++) {
+        if (s->asids[asid] == ASID_DIRTY) {
+            return DFFLUSH_REQUIRED;
+        }
+    }
+    if (ldl_le_p(buf + 4) & SNP_SHUTDOWN_IOMMU) {
+        iommu_pages(PAGE_RECLAIM);
+    }
+    snp_clear(s);
+    return OK;
+}
+
+static uint16_t cmd_snp_df_flush(AmdPsp *s, uint8_t *buf)
+{
+    return s->snp ? df_flush(s) : INVALID_PLATFORM_STATE;
+}
+
+static uint16_t cmd_snp_platform_status(AmdPsp *s, uint8_t *buf)
+{
+    enum { FEATURE_INFO = 1 << 3, HIDING_CAP = 1 << 5, HIDING_EN = 1 << 6 };
+    hwaddr pa = ldq_le_p(buf);
+    uint8_t status[32] = { API_MAJOR, API_MINOR, s->snp, s->snp, BUILD };
+
+    if (!writable(s, pa, sizeof(status))) {
+        return INVALID_PAGE_STATE;
+    }
+    stl_le_p(status + 8, FEATURE_INFO | HIDING_CAP |
+                         (s->max_snp_asid ? HIDING_EN : 0));
+    stl_le_p(status + 12, g_hash_table_size(s->snp_guests));
+    /* The versions of the firmware, current and reported.  */
+    status[16 + 6] = s->snp_svn;
+    status[24 + 6] = s->snp_svn;
+    if (dma_out(pa, status, sizeof(status))) {
+        return INVALID_ADDRESS;
+    }
+    if (s->snp) {
+        rmp_set(pa, PAGE_RECLAIM);
+    }
+    return OK;
+}
+
+static uint16_t cmd_snp_feature_info(AmdPsp *s, uint8_t *buf)
+{
+    hwaddr pa = ldq_le_p(buf + 8);
+    uint8_t info[16] = { };
+
+    if (ldl_le_p(buf) < 16) {
+        return INVALID_LEN;
+    }
+    if (ldl_le_p(buf + 4)) {
+        return INVALID_PARAM;
+    }
+    if (!writable(s, pa, sizeof(info))) {
+        return INVALID_PAGE_STATE;
+    }
+    info[8] = 1 << 3; /* ciphertext hiding */
+    return dma_out(pa, info, sizeof(info)) ? INVALID_ADDRESS : OK;
+}
+
+/*
+ * The host wants a page back that it gave to the firmware or to a guest, before
+ * the guest could use it.  A page that the firmware has given back already may
+ * be asked for again.
+ */
+static uint16_t cmd_snp_page_reclaim(AmdPsp *s, uint8_t *buf)
+{
+    uint64_t huge = ldq_le_p(buf) & 1 ? RMP_2M : 0, entry;
+    hwaddr pa = ldq_le_p(buf) & TARGET_PAGE_MASK;
+    hwaddr size = huge ? 2 * MiB : TARGET_PAGE_SIZE, i;
+
+    if (!s->snp) {
+        return INVALID_PLATFORM_STATE;
+    }
+    if (pa % size || !rmp_covers(pa + size - 1)) {
+        return INVALID_ADDRESS;
+    }
+    entry = rmp_get(pa);
+    if (!(entry & RMP_ASSIGNED) || entry & (RMP_VMSA | RMP_VALIDATED) ||
+        (entry & RMP_ASID && !(entry & RMP_IMMUTABLE))) {
+        return INVALID_PAGE_STATE;
+    }
+    if ((rmp_get(pa & ~(2 * MiB - 1)) & RMP_2M) != huge) {
+        return INVALID_PAGE_SIZE;
+    }
+    for (i = 0; i < size; i += TARGET_PAGE_SIZE) {
+        rmp_set(pa + i, PAGE_RECLAIM | (i ? 0 : huge));
+    }
+    return OK;
+}
+
+static gpointer context_key(hwaddr context)
+{
+    return GUINT_TO_POINTER(context / TARGET_PAGE_SIZE);
+}
+
+static uint16_t cmd_snp_gctx_create(AmdPsp *s, uint8_t *buf)
+{
+    hwaddr pa = ldq_le_p(buf);
+    SnpGuest *g;
+
+    if (!s->snp) {
+        return INVALID_PLATFORM_STATE;
+    }
+    if (pa % TARGET_PAGE_SIZE) {
+        return INVALID_ADDRESS;
+    }
+    if (!page_is(pa, PAGE_FIRMWARE)) {
+        return INVALID_PAGE_STATE;
+    }
+    g = g_new0(SnpGuest, 1);
+    g->context = pa;
+    g_hash_table_insert(s->snp_guests, context_key(pa), g);
+    rmp_set(pa, PAGE_CONTEXT);
+    return OK;
+}
+
+static uint16_t cmd_snp_launch_start(AmdPsp *s, SnpGuest *g, uint8_t *buf)
+{
+    uint64_t policy = ldq_le_p(buf + 8);
+
+    if (g->state != SNP_GUEST_INIT) {
+        return INVALID_GUEST_STATE;
+    }
+    /* No migration agents and no incoming images.  */
+    if (ldl_le_p(buf + 24) || !(policy & SNP_POLICY_MBO)) {
+        return INVALID_PARAM;
+    }
+    /* The oldest firmware that the guest accepts.  */
+    if ((policy & 0xffff) > (API_MAJOR << 8 | API_MINOR)) {
+        return POLICY_FAILURE;
+    }
+    g->state = SNP_GUEST_LAUNCH;
+    return OK;
+}
+
+static uint16_t cmd_snp_activate(AmdPsp *s, SnpGuest *g, uint8_t *buf)
+{
+    uint32_t asid = ldl_le_p(buf + 8);
+    uint16_t status;
+
+    if (g->state == SNP_GUEST_INIT) {
+        return INVALID_GUEST_STATE;
+    }
+    if (g->asid) {
+        return ACTIVE;
+    }
+    if (asid == 0 || asid >= s->min_asid ||
+        (s->max_snp_asid && asid > s->max_snp_asid)) {
+        return INVALID_ASID;
+    }
+    status = asid_take(s, asid, ASID_SNP);
+    if (!status) {
+        g->asid = asid;
+    }
+    return status;
+}
+
+static uint16_t cmd_snp_launch_update(AmdPsp *s, SnpGuest *g, uint8_t *buf)
+{
+    enum { TYPE_NORMAL = 1, TYPE_VMSA, TYPE_ZERO, TYPE_CPUID = 6 };
+    static const uint8_t zero[4096];
+    uint32_t type = extract32(ldl_le_p(buf + 8), 1, 3);
+    uint64_t huge = ldl_le_p(buf + 8) & 1 ? RMP_2M : 0, entry;
+    hwaddr size = huge ? 2 * MiB : TARGET_PAGE_SIZE, i;
+    hwaddr pa = ldq_le_p(buf + 16);
+
+    if (g->state != SNP_GUEST_LAUNCH) {
+        return INVALID_GUEST_STATE;
+    }
+    if (!g->asid) {
+        return INACTIVE;
+    }
+    if (type < TYPE_NORMAL || type > TYPE_CPUID || (huge && type == TYPE_VMSA)) {
+        return INVALID_PARAM;
+    }
+    if (pa % size || !rmp_covers(pa + size - 1)) {
+        return INVALID_ADDRESS;
+    }
+    entry = rmp_get(pa);
+    if (!(entry & RMP_ASSIGNED) || !(entry & RMP_IMMUTABLE) ||
+        !(entry & RMP_ASID) || entry & RMP_VALIDATED) {
+        return INVALID_PAGE_STATE;
+    }
+    if ((entry & RMP_ASID) >> RMP_ASID_SHIFT != g->asid) {
+        return INVALID_PAGE_OWNER;
+    }
+    if ((rmp_get(pa & ~(2 * MiB - 1)) & RMP_2M) != huge) {
+        return INVALID_PAGE_SIZE;
+    }
+    for (i = 0; i < size; i += TARGET_PAGE_SIZE) {
+        if (type == TYPE_ZERO && dma_out(pa + i, zero, sizeof(zero))) {
+            return INVALID_ADDRESS;
+        }
+        entry = rmp_get(pa + i) & ~RMP_IMMUTABLE;
+        rmp_set(pa + i, entry | RMP_VALIDATED |
+                        (type == TYPE_VMSA ? RMP_VMSA : 0));
+    }
+    return OK;
+}
+
+static uint16_t cmd_snp_launch_finish(AmdPsp *s, SnpGuest *g, uint8_t *buf)
+{
+    enum { ID_BLOCK_EN = 1 << 0 };
+
+    if (g->state != SNP_GUEST_LAUNCH) {
+        return INVALID_GUEST_STATE;
+    }
+    /* Nothing is measured that an ID block could be compared to.  */
+    if (buf[24] & ID_BLOCK_EN) {
+        return UNSUPPORTED;
+    }
+    g->state = SNP_GUEST_RUNNING;
+    return OK;
+}
+
+static uint16_t cmd_snp_decommission(AmdPsp *s, SnpGuest *g, uint8_t *buf)
+{
+    if (s->snp_decommission_fails) {
+        s->snp_decommission_fails--;
+        return HW_PLATFORM;
+    }
+    if (g->asid) {
+        s->asids[g->asid] = ASID_DIRTY;
+    }
+    rmp_set(g->context, PAGE_FIRMWARE);
+    g_hash_table_remove(s->snp_guests, context_key(g->context));
+    return OK;
+}
+
 #define MAX_BUFFER 64
 
 /* Buffers are packed; the layouts are those of Linux's <linux/psp-sev.h>.  */
 static const struct {
     uint8_t len;
+    bool out;                   /* the command writes to its buffer */
     uint16_t (*platform)(AmdPsp *s, uint8_t *buf);
     uint16_t (*guest)(AmdPsp *s, Guest *g, uint8_t *buf); /* handle at 0 */
+    uint16_t (*snp)(AmdPsp *s, SnpGuest *g, uint8_t *buf); /* context at 0 */
 } commands[] = {
     [0x01] = { 20, .platform = cmd_init },
     [0x02] = { 0, .platform = cmd_shutdown },
-    [0x04] = { 12, .platform = cmd_platform_status },
-    [0x08] = { 28, .platform = cmd_pdh_cert_export },
+    [0x04] = { 12, true, .platform = cmd_platform_status },
+    [0x08] = { 28, true, .platform = cmd_pdh_cert_export },
     [0x0a] = { 0, .platform = cmd_df_flush },
-    [0x0c] = { 12, .platform = cmd_get_id },
+    [0x0c] = { 12, true, .platform = cmd_get_id },
     [0x20] = { 4, .guest = cmd_decommission },
     [0x21] = { 8, .guest = cmd_activate },
     [0x22] = { 4, .guest = cmd_deactivate },
-    [0x23] = { 13, .guest = cmd_guest_status },
-    [0x30] = { 36, .platform = cmd_launch_start },
+    [0x23] = { 13, true, .guest = cmd_guest_status },
+    [0x30] = { 36, true, .platform = cmd_launch_start },
     [0x31] = { 20, .guest = cmd_launch_update },
     [0x32] = { 20, .guest = cmd_launch_update_vmsa },
-    [0x33] = { 20, .guest = cmd_launch_measure },
+    [0x33] = { 20, true, .guest = cmd_launch_measure },
     [0x35] = { 4, .guest = cmd_launch_finish },
+    [0x81] = { 0, .platform = cmd_snp_init },
+    [0x83] = { 8, .platform = cmd_snp_platform_status },
+    [0x84] = { 0, .platform = cmd_snp_df_flush },
+    [0x85] = { 64, .platform = cmd_snp_init_ex },
+    [0x86] = { 8, .platform = cmd_snp_shutdown },
+    [0x90] = { 8, .snp = cmd_snp_decommission },
+    [0x91] = { 12, .snp = cmd_snp_activate },
+    [0x93] = { 8, .platform = cmd_snp_gctx_create },
+    [0xa0] = { 48, .snp = cmd_snp_launch_start },
+    [0xa1] = { 32, .snp = cmd_snp_launch_update },
+    [0xa2] = { 64, .snp = cmd_snp_launch_finish },
+    [0xc7] = { 8, .platform = cmd_snp_page_reclaim },
+    [0xce] = { 16, .platform = cmd_snp_feature_info },
 };
+
+static uint16_t run(AmdPsp *s, uint32_t id, uint8_t *buf)
+{
+    if (commands[id].platform) {
+        return commands[id].platform(s, buf);
+    }
+    if (commands[id].snp) {
+        SnpGuest *g;
+
+        if (!s->snp) {
+            return INVALID_PLATFORM_STATE;
+        }
+        if (ldq_le_p(buf) % TARGET_PAGE_SIZE) {
+            return INVALID_ADDRESS;
+        }
+        g = g_hash_table_lookup(s->snp_guests, context_key(ldq_le_p(buf)));
+        return g ? commands[id].snp(s, g, buf) : INVALID_GUEST;
+    } else {
+        Guest *g;
+
+        if (s->state == PLATFORM_UNINIT) {
+            return INVALID_PLATFORM_STATE;
+        }
+        g = find_guest(s, ldl_le_p(buf));
+        return g ? commands[id].guest(s, g, buf) : INVALID_GUEST;
+    }
+}
 
 static uint16_t execute(AmdPsp *s, uint32_t id)
 {
@@ -447,26 +992,21 @@ static uint16_t execute(AmdPsp *s, uint32_t id)
     uint8_t len;
 
     if (id >= ARRAY_SIZE(commands) ||
-        (!commands[id].platform && !commands[id].guest)) {
+        (!commands[id].platform && !commands[id].guest && !commands[id].snp)) {
         qemu_log_mask(LOG_UNIMP, "amd-psp: command 0x%x\n", id);
         return INVALID_COMMAND;
     }
 
     len = commands[id].len;
-    if (len && (!pa || pci_dma_read(PCI_DEVICE(s), pa, buf, len))) {
-        return INVALID_ADDRESS;
-    }
-    if (commands[id].platform) {
-        status = commands[id].platform(s, buf);
-    } else if (s->state == PLATFORM_UNINIT) {
-        status = INVALID_PLATFORM_STATE;
+    if (len && (!pa || dma_in(pa, buf, len))) {
+        status = INVALID_ADDRESS;
+    } else if (commands[id].out && !writable(s, pa, len)) {
+        status = INVALID_PAGE_STATE;
     } else {
-        Guest *g = find_guest(s, ldl_le_p(buf));
-
-        status = g ? commands[id].guest(s, g, buf) : INVALID_GUEST;
-    }
-    if (len && pci_dma_write(PCI_DEVICE(s), pa, buf, len)) {
-        return INVALID_ADDRESS;
+        status = run(s, id, buf);
+        if (commands[id].out && dma_out(pa, buf, len)) {
+            status = INVALID_ADDRESS;
+        }
     }
     if (status) {
         qemu_log_mask(LOG_GUEST_ERROR, "amd-psp: command 0x%x: error 0x%x\n",
@@ -547,7 +1087,28 @@ static void psp_reset(DeviceState *dev)
     s->cmdresp = 0;
     memset(s->cmdbuf, 0, sizeof(s->cmdbuf));
     s->last_handle = 0;
+    snp_clear(s);
     cmd_shutdown(s, NULL);
+}
+
+/* 16 bytes for each page of RAM, and of the RMP itself.  */
+static void reserve_rmp(AmdPsp *s)
+{
+    X86MachineState *machine = X86_MACHINE(qdev_get_machine());
+    hwaddr base = ROUND_UP(machine->above_4g_mem_start +
+                           machine->above_4g_mem_size, 2 * MiB);
+    hwaddr size = ROUND_UP(RMP_BOOKKEEPING +
+                           base / TARGET_PAGE_SIZE * RMP_ENTRY, 2 * MiB) +
+                  2 * MiB;
+    CPUState *cpu;
+
+    memory_region_init_ram(&s->rmp, OBJECT(s), "rmp", size, &error_fatal);
+    memory_region_add_subregion_overlap(get_system_memory(), base, &s->rmp, 1);
+    rmp_init(&s->rmp);
+    CPU_FOREACH(cpu) {
+        X86_CPU(cpu)->rmp_base = base;
+        X86_CPU(cpu)->rmp_end = base + size - 1;
+    }
 }
 
 static void psp_realize(PCIDevice *pdev, Error **errp)
@@ -563,15 +1124,24 @@ static void psp_realize(PCIDevice *pdev, Error **errp)
     if (msi_init(pdev, 0, 1, true, false, errp)) {
         return;
     }
+    if (X86_CPU(first_cpu)->sev_snp) {
+        reserve_rmp(s);
+    }
     s->guests = g_hash_table_new_full(NULL, NULL, NULL, guest_free);
+    s->snp_guests = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     memory_region_init_io(&s->mmio, OBJECT(s), &psp_ops, s, TYPE_AMD_PSP,
                           PSP_BAR_SIZE);
     pci_register_bar(pdev, PSP_BAR, PCI_BASE_ADDRESS_SPACE_MEMORY, &s->mmio);
 }
 
 static Property psp_properties[] = {
-    /* Number of INIT commands that fail, to test how a host handles it.  */
+    /* Numbers of commands that fail, to test how a host handles it.  */
     DEFINE_PROP_UINT32("init-fails", AmdPsp, init_fails, 0),
+    DEFINE_PROP_UINT32("snp-init-fails", AmdPsp, snp_init_fails, 0),
+    DEFINE_PROP_UINT32("snp-decommission-fails", AmdPsp, snp_decommission_fails,
+                       0),
+    /* From 27 on, newer Linux has no SEV-ES VMs beside SEV-SNP on Zen 3.  */
+    DEFINE_PROP_UINT8("snp-svn", AmdPsp, snp_svn, 26),
     DEFINE_PROP_END_OF_LIST(),
 };
 
