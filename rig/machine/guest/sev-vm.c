@@ -3,13 +3,14 @@
  * Creates SEV VMs, as a VMM does, and holds them until it is killed.  It needs
  * only /dev/kvm; /dev/sev is for the next step, the launch of a guest.
  *
- *	sev-vm [-e] COUNT
+ *	sev-vm [-e|-s|-l] COUNT
  *
- * -e creates SEV-ES VMs.  Prints one line for each VM, "created" or
+ * -e creates SEV-ES VMs, -s SEV-SNP VMs.  -l starts the launch of SEV-SNP VMs as
+ * well: they then have a context in the firmware.  Prints one line for each VM, "created" or
  * "refused: ERROR", stops at the first refusal and prints "holding N".  On
  * SIGUSR1 it moves the encryption context of its first VM to a new VM, as an
  * upgrade of the VMM on the same host does, and prints "moved" or
- * "not moved: ERROR".
+ * "not moved: ERROR": KVM moves no SEV-SNP VM.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,11 +22,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "kvm_snp.h"
+
 static int kvm;
+static int sev = -1;
+static int type;	/* of the VMs */
 
 static int create_vm(void)
 {
-	int vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	int vm = ioctl(kvm, KVM_CREATE_VM, type);
 
 	if (vm < 0) {
 		perror("KVM_CREATE_VM");
@@ -34,11 +39,32 @@ static int create_vm(void)
 	return vm;
 }
 
-static int sev_init(int vm, int id)
+static int sev_command(int vm, int id, void *data)
 {
-	struct kvm_sev_cmd cmd = { .id = id, .sev_fd = -1 };
+	struct kvm_sev_cmd cmd = {
+		.id = id,
+		.data = (__u64)(unsigned long)data,
+		.sev_fd = sev,
+	};
 
 	return ioctl(vm, KVM_MEMORY_ENCRYPT_OP, &cmd);
+}
+
+static int sev_init(int vm, int id)
+{
+	struct snp_init init = { 0 };
+
+	return sev_command(vm, id, &init);
+}
+
+static void launch_start(int vm)
+{
+	struct snp_launch_start start = { .policy = SNP_POLICY };
+
+	if (sev_command(vm, SNP_LAUNCH_START, &start)) {
+		perror("KVM_SEV_SNP_LAUNCH_START");
+		exit(1);
+	}
 }
 
 static void move_vm(int *vm)
@@ -62,20 +88,31 @@ static void move_vm(int *vm)
 int main(int argc, char **argv)
 {
 	int es = argc == 3 && !strcmp(argv[1], "-e");
-	int count = argc == 2 + es ? atoi(argv[1 + es]) : 0;
+	int launch = argc == 3 && !strcmp(argv[1], "-l");
+	int snp = launch || (argc == 3 && !strcmp(argv[1], "-s"));
+	int count = argc == 2 + (es || snp) ? atoi(argv[argc - 1]) : 0;
+	int init = snp ? SNP_INIT2 : es ? KVM_SEV_ES_INIT : KVM_SEV_INIT;
 	int vms[64], n, signal;
 	sigset_t move;
 
 	setbuf(stdout, NULL);
 	if (count < 1 || count > 64) {
-		fprintf(stderr, "usage: sev-vm [-e] COUNT, with COUNT 1 to 64\n");
+		fprintf(stderr, "usage: sev-vm [-e|-s|-l] COUNT, with COUNT 1 to 64\n");
 		return 2;
 	}
+	type = snp ? KVM_X86_SNP_VM : 0;
 
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0) {
 		perror("/dev/kvm");
 		return 1;
+	}
+	if (launch) {
+		sev = open("/dev/sev", O_RDWR | O_CLOEXEC);
+		if (sev < 0) {
+			perror("/dev/sev");
+			return 1;
+		}
 	}
 
 	sigemptyset(&move);
@@ -84,11 +121,13 @@ int main(int argc, char **argv)
 
 	for (n = 0; n < count; n++) {
 		vms[n] = create_vm();
-		if (sev_init(vms[n], es ? KVM_SEV_ES_INIT : KVM_SEV_INIT)) {
+		if (sev_init(vms[n], init)) {
 			printf("VM %d: refused: %s\n", n + 1, strerror(errno));
 			close(vms[n]);
 			break;
 		}
+		if (launch)
+			launch_start(vms[n]);
 		printf("VM %d: created\n", n + 1);
 	}
 	printf("holding %d\n", n);
