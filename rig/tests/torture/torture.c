@@ -31,6 +31,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "kvm_snp.h"
 #include "lib.h"
 
 #define V2_ROOT		"/sys/fs/cgroup"
@@ -149,13 +150,13 @@ static const char *path_of(const char *name)
  */
 
 enum {
-	GRANTED, REFUSED, MOVED, VMS, MADE, REMOVED, ENTERED, WRITES, READS,
+	GRANTED, REFUSED, MOVED, VMS, SNP_VMS, MADE, REMOVED, ENTERED, WRITES, READS,
 	FAULTS, KILLS, RESTS, LOADS, NAMES, KUNITS, LOGGED, CUT, NR_COUNTS
 };
 
 static const char * const count_names[NR_COUNTS] = {
-	"charges granted", "refused", "moved", "VMs", "cgroups made",
-	"removed", "tasks moved", "writes", "files read and checked",
+	"charges granted", "refused", "moved", "VMs", "of SEV-SNP",
+	"cgroups made", "removed", "tasks moved", "writes", "files read and checked",
 	"allocations failed", "owners killed", "times all at rest",
 	"modules loaded", "new names", "KUnit runs", "refusals logged",
 	"with a path cut",
@@ -830,7 +831,7 @@ static void killer(void)
 
 static struct {
 	int fd;
-	bool mirror;
+	bool mirror, snp;
 } vms[NR_VMS];
 
 static void vm_close(int i)
@@ -838,7 +839,7 @@ static void vm_close(int i)
 	if (vms[i].fd > 0)
 		close(vms[i].fd);
 	vms[i].fd = 0;
-	vms[i].mirror = false;
+	vms[i].mirror = vms[i].snp = false;
 }
 
 static void vms_let_go(void)
@@ -858,12 +859,18 @@ static void vms_let_go(void)
 /* Creates a VM with the encryption context of VM @from; -1: with a new ASID. */
 static int vm_create(int how, int from)
 {
-	struct kvm_sev_cmd cmd = { .id = how, .sev_fd = sev };
+	struct snp_init init = { 0 };
+	struct kvm_sev_cmd cmd = {
+		.id = how,
+		.data = (unsigned long)&init,
+		.sev_fd = sev,
+	};
 	struct kvm_enable_cap cap = { .cap = how, .args[0] = from };
+	bool snp = from < 0 && how == SNP_INIT2;
 	int err, vm;
 
 	begin();
-	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	vm = ioctl(kvm, KVM_CREATE_VM, snp ? KVM_X86_SNP_VM : 0);
 	err = end(vm < 0 ? -errno : 0);
 	if (err)
 		return err;
@@ -872,16 +879,39 @@ static int vm_create(int how, int from)
 		err = ioctl(vm, KVM_MEMORY_ENCRYPT_OP, &cmd) ? -errno : 0;
 	else
 		err = ioctl(vm, KVM_ENABLE_CAP, &cap) ? -errno : 0;
-	err = end(err);
+	/* That is how KVM calls a page that it could not give to the firmware. */
+	err = end(snp && err == -EIO ? -ENOMEM : err);
 	if (!err)
 		return vm;
 	close(vm);
 	return err;
 }
 
+/* With a context in the firmware, or without. */
+static int snp_create(void)
+{
+	struct snp_launch_start start = { .policy = SNP_POLICY };
+	struct kvm_sev_cmd cmd = {
+		.id = SNP_LAUNCH_START,
+		.data = (unsigned long)&start,
+		.sev_fd = sev,
+	};
+	int vm = vm_create(SNP_INIT2, -1);
+
+	if (vm > 0 && any(2) && ioctl(vm, KVM_MEMORY_ENCRYPT_OP, &cmd))
+		fail("SEV-SNP VM: no launch: %s, firmware error %#x", strerror(errno), cmd.error);
+	return vm;
+}
+
+static bool has_snp(void)
+{
+	return ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES) & 1 << KVM_X86_SNP_VM;
+}
+
 static void vm_worker(void)
 {
 	int i = any(NR_VMS), j = any(NR_VMS), vm;
+	bool snp;
 
 	if (kvm < 0) {
 		kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -893,10 +923,14 @@ static void vm_worker(void)
 		leave_to_anywhere();
 
 	if (vms[i].fd <= 0) {
-		vm = vm_create(any(2) ? KVM_SEV_INIT : KVM_SEV_ES_INIT, -1);
+		snp = !any(3) && has_snp();
+		vm = snp ? snp_create() : vm_create(any(2) ? KVM_SEV_INIT : KVM_SEV_ES_INIT, -1);
 		if (vm > 0) {
 			vms[i].fd = vm;
+			vms[i].snp = snp;
 			count(VMS);
+			if (snp)
+				count(SNP_VMS);
 		} else if (vm == -EBUSY) {
 			count(REFUSED);
 		} else if (vm != -ENOMEM) {
@@ -910,10 +944,10 @@ static void vm_worker(void)
 			count(MOVED);
 		} else if (vm == -EBUSY && !vms[i].mirror) {
 			count(REFUSED);
-		} else if (vm != -ENOMEM) {
+		} else if (vm != -ENOMEM && !(vm == -EINVAL && vms[i].snp)) {
 			fail("SEV VM: not moved: %s", text_of(vm));
 		}
-	} else if (!any(3) && vms[j].fd <= 0 && !vms[i].mirror) {
+	} else if (!any(3) && vms[j].fd <= 0 && !vms[i].mirror && !vms[i].snp) {
 		vm = vm_create(KVM_CAP_VM_COPY_ENC_CONTEXT_FROM, vms[i].fd);
 		if (vm > 0) {
 			vms[j].fd = vm;
