@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs every test: those of misc_top.py; KUnit on UML, with much credit and with little, and on 32 bits; calls
-# in an interrupt, which lockdep has to report; then, on the debug kernel in the test machine, KUnit again,
+# Runs every test: those of misc_top.py and misc_check.py; KUnit on UML, with much credit and with
+# little, and on 32 bits; calls in an interrupt, which lockdep has to report; then, on the debug kernel in the test machine, KUnit again,
 # allocations that fail, and the selftests. A splat in a kernel's log is a failure like any other. The last
 # line counts them.
 #
@@ -68,6 +68,8 @@ need python3 python3-prometheus-client
 "$rig/fetch.sh" promtool
 echo "misc_top.py, on what was recorded ..."
 PROMTOOL=$cache/promtool/bin/promtool count /usr/bin/python3 -B "$rig/tests/misc_top/test.py"
+echo "misc_check.py, on what was recorded ..."
+count /usr/bin/python3 -B "$rig/tests/misc_check/test.py"
 fetch_base "$base"
 "$rig/machine/qemu/build.sh"
 variants=(uml uml-lock uml-interrupt)

@@ -28,7 +28,7 @@ need gcc libc6-dev linux-libc-dev e2fsprogs cpio
 rm -rf "$files"
 mkdir -p "$files/modules"
 find "$rig/tests/clients" -maxdepth 1 -type f ! -name ".*" ! -name run.sh -exec cp -t "$files" {} +
-cp "$top/tools/cgroup/misc_top.py" "$files/"
+cp "$top"/tools/cgroup/misc_{top,check}.py "$files/"
 gcc -O2 -Wall -Werror -static -o "$files/sev-vm" "$rig/machine/guest/sev-vm.c"
 (cd "$files/modules" && cpio --quiet -id) <"$kernel/modules.cpio"
 truncate -s 32M "$files.img"
