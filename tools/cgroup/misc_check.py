@@ -571,11 +571,11 @@ def why_not_in_cgroup(host, kind, facts, levels, hierarchy):
         most = (level['max'] or {}).get(name, 'max')
         if level is levels[0] and hierarchy.from_root:
             most = (capacity or {}).get(name, 'max')
-        if not level['misc'] or most == 'max':
+        if most == 'max':
             continue
         if left is None or max(0, most - used) < left:
             left, where = max(0, most - used), level
-    if left == 0 and not problems:
+    if left == 0:
         folder = hierarchy.mount + where['cgroup'].rstrip('/')
         used = where['current'].get(name, 0)
         if where is levels[0] and hierarchy.from_root:

@@ -70,6 +70,7 @@ import sys
 import time
 
 COLUMNS = ('usage', 'max', 'effective', 'peak', 'refused', 'local', 'failed')
+PROGRAM = os.path.basename(sys.argv[0])
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 # What a read says of a cgroup that was removed, and of a process that has ended.
@@ -603,7 +604,7 @@ def arguments():
 
 
 def fail(what, error):
-    sys.exit('misc_top.py: error: %s: %s' % (what, error.strerror))
+    sys.exit('%s: error: %s: %s' % (PROGRAM, what, error.strerror))
 
 
 def run(args):
@@ -626,7 +627,7 @@ def run(args):
             show(scan, owners, [] if args.once else missing)
         if args.once:
             for line in missing:
-                print('misc_top.py: ' + line, file=sys.stderr)
+                print('%s: %s' % (PROGRAM, line), file=sys.stderr)
             return INCOMPLETE if missing else 0
         # Limit the load by a process whose charges are refused in a loop.
         watch.wait(args.interval, max(0.1, time.monotonic() - start))
