@@ -4,6 +4,7 @@
 #
 #   rig/fetch.sh linux BASE      $cache/BASE/source: the pristine kernel tree
 #   rig/fetch.sh linux ksrc      $cache/ksrc/HASH/source: a copy of the user's tree, KSRC
+#   rig/fetch.sh config BASE     $cache/BASE/config-amd64: Debian's configuration of that kernel
 #   rig/fetch.sh qemu            $cache/qemu/source: QEMU with Debian's patches
 #   rig/fetch.sh sparse          $cache/sparse/source: from sid, as older versions cannot parse newer kernels
 #   rig/fetch.sh busybox         $cache/busybox/bin/busybox: static
@@ -28,17 +29,11 @@ apt_suite() {
 		-o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" "$@"
 }
 
-linux() {
-	local base=$1 tmp suite apt=()
-	check_base "$base"
-	[ "$base" != ksrc ] || { user_tree; return; }
-	[ -d "$home/source" ] && return
-	need xz-utils debian-archive-keyring
-	room_for 6
-	exclusive "fetch-linux-$base"
-	[ -d "$home/source" ] && return
-	# The LTS kernel is in the suites that hosts use, the newest kernel only in backports.
-	if [ "$base" = 6.12 ]; then
+# suite_of VERSION: sets $apt, which runs apt for the suite that has the kernel of that version, and $suite, its name.
+# The LTS kernel is in the suites that hosts use, the newest kernel only in backports.
+suite_of() {
+	apt=()
+	if [ "$1" = 6.12 ]; then
 		suite="this machine's suites"
 		update_lists
 	else
@@ -46,6 +41,39 @@ linux() {
 		apt=(apt_suite "$suite")
 		step "read the package lists of $suite" "apt-$suite" "${apt[@]}" apt-get update
 	fi
+}
+
+config() {
+	local base=$1 version suite apt package tmp
+	check_base "$base"
+	[ ! -f "$home/config-amd64" ] || return 0
+	fetch_base "$base"
+	need xz-utils debian-archive-keyring
+	exclusive "fetch-config-$base"
+	[ ! -f "$home/config-amd64" ] || return 0
+	version=$(base_version | cut -d . -f 1-2)
+	package=linux-config-$version
+	suite_of "$version"
+	[ -n "$("${apt[@]}" apt-cache search --names-only "^$package\$")" ] ||
+		die "CONFIG_FILE=debian: there is no $package in $suite: name a configuration, for example CONFIG_FILE=running"
+	tmp=$(mktemp -d "$home/config.XXXXXX")
+	cd "$tmp"
+	step "fetch $package" "fetch-config-$base" "${apt[@]}" apt-get download "$package"
+	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards --to-stdout './usr/src/*/config.amd64_none_amd64.xz' | xz -d >config
+	mv config "$home/config-amd64"
+	rm -r "$tmp"
+}
+
+linux() {
+	local base=$1 tmp suite apt
+	check_base "$base"
+	[ "$base" != ksrc ] || { user_tree; return; }
+	[ -d "$home/source" ] && return
+	need xz-utils debian-archive-keyring
+	room_for 6
+	exclusive "fetch-linux-$base"
+	[ -d "$home/source" ] && return
+	suite_of "$base"
 	[ -n "$("${apt[@]}" apt-cache search --names-only "^linux-source-$base\$")" ] ||
 		die "BASE=$base: linux-source-$base is no longer in $suite, which has: $("${apt[@]}" \
 			apt-cache search --names-only '^linux-source-[0-9.]+$' | sed 's/^linux-source-//; s/ .*//' | sort -V | xargs)"
@@ -147,9 +175,10 @@ program() {
 
 case ${1-} in
 linux) linux "$2" ;;
+config) config "$2" ;;
 qemu) debian_source bookworm qemu ;;
 sparse) debian_source sid sparse ;;
 busybox) program busybox busybox-static ;;
 promtool) program promtool prometheus ;;
-*) die "usage: rig/fetch.sh linux BASE | qemu | sparse | busybox | promtool" ;;
+*) die "usage: rig/fetch.sh linux BASE | config BASE | qemu | sparse | busybox | promtool" ;;
 esac
