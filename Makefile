@@ -15,7 +15,7 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants series series-update series-check lint bench lock-hold guest machine deb clients shell boot clean
+.PHONY: help run test defects torture coverage mutants series series-update series-check lint bench lock-hold guest machine deb deb-check clients shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ deb: export LOCALMODS := $(value LOCALMODS)
 deb: export SUFFIX := $(value SUFFIX)
 deb: ## Debian packages for a host (CONFIG_FILE=debian|running|path, LOCALMODS=lsmod-file for a small one, SUFFIX=-misc1)
 	@rig/deb/build.sh $(BASE)
+
+deb-check: ## those packages, with LOCALMODS, on a Debian host in the machine: installed, booted, used, removed (an hour or more)
+	@rig/deb/check.sh $(BASE)
 
 clients: ## test programs that operators use, in that Debian system: a table of results (STOCK=1)
 	@rig/tests/clients/run.sh $(BASE) $(flavor)

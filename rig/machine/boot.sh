@@ -18,11 +18,13 @@
 #   --psp WORDS       PSP properties, see qemu/psp.c
 #   --disk IMAGE      boot the file system IMAGE (see debian.sh) through OVMF, with the kernel as an EFI stub. INITRD
 #                     is then a file system, too, which is mounted on /rig. Neither file is written to.
+#   --grub IMAGE      boot the disk IMAGE (see deb/disk.sh) through OVMF and its own boot loader. INITRD is a file system
+#                     on a second disk, and KERNEL_FOLDER gets the logs only. The system runs a script as with --run.
 #   --keep FILE       store the changes to the disk in FILE; the next boot with FILE has them
 
 . "$(dirname "$0")/../lib.sh"
 
-limit=600 script='' command='' name=boot shell='' psp=amd-psp cpu_more='' append='' disk='' keep=''
+limit=600 script='' command='' name=boot shell='' psp=amd-psp cpu_more='' append='' disk='' keep='' grub=''
 while [ $# -gt 2 ]; do
 	case $1 in
 	--run) script=$2 name=${2%% *}; shift 2 ;;
@@ -32,6 +34,7 @@ while [ $# -gt 2 ]; do
 	--shell) shell=y; shift ;;
 	--append) append=$2; shift 2 ;;
 	--disk) disk=$2; shift 2 ;;
+	--grub) disk=$2 grub=y script=run name=run; shift 2 ;;
 	--keep) keep=$2; shift 2 ;;
 	--cpu) cpu_more=$2; shift 2 ;;
 	--psp) psp=$psp,$2; shift 2 ;;
@@ -41,7 +44,7 @@ done
 kernel=$1 initrd=$2
 [[ $limit =~ ^[1-9][0-9]*$ ]] || die "LIMIT=$limit: not a number of seconds"
 [[ -f $initrd && -r $initrd ]] || die "INITRD=$initrd: no such file, or not readable"
-[ -f "$kernel/bzImage" ] || die "$kernel/bzImage is missing: build it with rig/kernel/build.sh"
+[ -n "$grub" ] || [ -f "$kernel/bzImage" ] || die "$kernel/bzImage is missing: build it with rig/kernel/build.sh"
 
 need qemu-system-data seabios cpio
 qemu=$("$rig/machine/qemu/build.sh" --path)
@@ -91,7 +94,8 @@ cpu+=,sev-snp=on,hypervisor=off${cpu_more:+,$cpu_more}
 args=(-L /usr/share/seabios -L /usr/share/qemu
 	-accel tcg,thread=multi -machine q35 -smp 4 -m 3072 -cpu "$cpu"
 	-nodefaults -display none -no-reboot -device amd-iommu,intremap=off -device "$psp"
-	-kernel "$kernel/bzImage" "${boot[@]}")
+	"${boot[@]}")
+[ -n "$grub" ] || args+=(-kernel "$kernel/bzImage")
 # log_buf_len: newer kernels drop messages if the buffer is full because the serial console is slow.
 # no_timer_check: on a busy host the timer interrupt may come too late for the kernel's check, which panics.
 append="panic=-1 log_buf_len=4M no_timer_check $append"
@@ -104,7 +108,8 @@ if [ -n "$shell" ]; then
 fi
 
 if [ -n "$script" ]; then
-	args+=(-serial stdio -serial "file:$log" -append "console=ttyS1 run=\"$script\" $append")
+	args+=(-serial stdio -serial "file:$log")
+	[ -n "$grub" ] || args+=(-append "console=ttyS1 run=\"$script\" $append")
 else
 	log=$console
 	args+=(-serial stdio -append "console=ttyS0 $append")

@@ -107,6 +107,12 @@ class MiscCheck(unittest.TestCase):
         self.write('/proc/self/cgroup', '0::/tenants/b\n')
         self.assertEqual(self.run_it(None), self.run_it('/tenants/b'))
 
+    def test_mounts_in_mounts(self):
+        self.write('/proc/self/mountinfo', '25 2 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n'
+                   '26 2 0:22 /tenants /sys/fs/cgroup/tenants rw - cgroup2 cgroup rw\n')
+        self.says('hierarchy   v2, at /sys/fs/cgroup/tenants, only a part: a cgroup namespace, or the mount of a part',
+                  '/tenants/b', status=3)
+
     def test_json(self):
         out = json.loads(self.run_it('/tenants/b', '--json'))
         self.assertEqual(out['controller'], {
@@ -315,6 +321,7 @@ class MiscCheck(unittest.TestCase):
         self.verdict('sev_es', '/tenants/b', 'no VM: SEV-ES is switched off by sev_es=N in /etc/modprobe.d/kvm.conf',
                      '-> remove that, then load kvm_amd again: modprobe -r kvm_amd && modprobe kvm_amd')
         self.write('/etc/modprobe.d/kvm.conf', '')
+        self.write('/etc/modprobe.d/kvm.conf.old', 'options kvm_amd sev_es=0\n')
         self.replace('/sys/module/kvm/parameters/mmio_caching', 'Y', 'N')
         self.says('sev_es      no VM: SEV-ES needs the parameter mmio_caching of kvm, which is off', '/tenants/b')
 
