@@ -159,4 +159,4 @@ echo
 echo "the packages are in ${out#"$PWD"/}; on the host:"
 echo "  apt install ./linux-image-${release}_*.deb ./linux-headers-${release}_*.deb ./misc-cgroup-tools_*.deb"
 echo "DKMS modules need the headers. The kernel is not signed: with Secure Boot it does not start until it is signed"
-echo "by a key of the host; see \"On a Host\" in Documentation/admin-guide/misc-cgroup.rst."
+echo "by a key of the host; see \"Installing and Going Back\" in Documentation/admin-guide/misc-cgroup.rst."
