@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs every test: those of misc_top.py and misc_check.py; KUnit on UML, with much credit and with
-# little, and on 32 bits; calls in an interrupt, which lockdep has to report; then, on the debug kernel in the test machine, KUnit again,
-# allocations that fail, and the selftests. A splat in a kernel's log is a failure like any other. The last
-# line counts them.
+# Runs every test: those of misc_top.py and misc_check.py; KUnit on UML, with much credit and with little, and on 32
+# bits; calls in an interrupt, which lockdep has to report; then, on the debug kernel in the test machine, KUnit again,
+# allocations that fail, and the selftests. A splat in a kernel's log is a failure like any other. The last line counts
+# them.
 #
 #   rig/tests/all.sh BASE
 #
