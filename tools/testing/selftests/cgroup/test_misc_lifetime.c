@@ -361,7 +361,7 @@ TEST_F(misc, owner_of_a_subtree_limits_it)
  * cgroups, so what these take counts against the owner's memory.max.
  */
 
-#define NR_OWNED	1000
+#define NR_OWNED	250
 
 /* Less than what the controller takes for a cgroup on any 64-bit kernel. */
 #define MIN_CSS_SIZE	500
