@@ -28,7 +28,7 @@ run: ## the main use case, shown and checked step by step, on an emulated SEV ho
 	@rig/machine/boot.sh --run main-job build/$(BASE)/ours-run $(initrd)
 	@rig/tests/splats.sh build/$(BASE)/ours-run/main-job/kernel.log
 
-test: ## all tests; counts in the last line (STEPS=1000000: steps of the random tests on UML, SEED=1; ALL=1: all scenarios)
+test: ## the tests, with the quick scenarios; counts in the last line (STEPS=1000000: steps of the random tests on UML, SEED=1; ALL=1: all scenarios)
 	@rig/tests/all.sh $(BASE)
 
 defects: ## the tests of stock's known defects: a table of their results on stock and on ours
@@ -37,7 +37,7 @@ defects: ## the tests of stock's known defects: a table of their results on stoc
 torture: ## stress test from user space, with KUnit, on the kernels debug and kcsan, MINUTES=5 on each (SEED=1)
 	@rig/tests/torture/run.sh $(BASE) "$(MINUTES)"
 
-coverage: ## coverage of misc.c by the KUnit tests: lines and branches
+coverage: ## coverage of the controller by the KUnit tests: lines and branches
 	@rig/test-quality/coverage.sh $(BASE)
 
 mutants: ## mutation test: the KUnit test that detects each small mistake in the controller (ONLY=part of a name)
@@ -46,7 +46,7 @@ mutants: ## mutation test: the KUnit test that detects each small mistake in the
 series: ## write the patches for git am, three series with cover letters, to build/series
 	@rig/series/write.sh $(BASE)
 
-series-update: ## take an edit of misc.c, or of another file that several patches share, into the patches (FROM=commit before it)
+series-update: ## take a change of misc.c, or of another file that several patches share, into the patches (FROM=commit before it)
 	@rig/series/update.sh $(BASE) $(FROM)
 
 series-check: ## apply the patches to a pristine base; build every configuration after each patch
