@@ -3,8 +3,8 @@
 # Builds a copy of the KUnit tree that has mistakes in it, and tests one of them; for mutants.py.
 #
 #   rig/test-quality/mutant.sh TREE build     prints what the compiler says; fails if it does not compile
-#   rig/test-quality/mutant.sh TREE run N     the tests, in short form, with the Nth mistake. Exits with 0 if nothing
-#                            notices, 1 if something does (the last line says what), 3 if there is no telling.
+#   rig/test-quality/mutant.sh TREE run N     the tests, in short form, with the Nth mistake. Exits with 0 if no test
+#                            fails, 1 if one fails (the last line names it), 3 if the result is unknown.
 
 . "$(dirname "$0")/../lib.sh"
 

@@ -4,7 +4,7 @@
 #
 #   rig/test-quality/mutants.sh BASE [ONLY]
 #
-# ONLY: those whose name has that in it. What noticed each is left in build/BASE/mutants.log.
+# ONLY: only mutants whose name contains ONLY. build/BASE/mutants.log has the test that detected each mutant.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
@@ -13,7 +13,7 @@ base=$1 only=${2:-}
 check_base "$base"
 files=(kernel/cgroup/misc.c kernel/cgroup/misc-credit.c kernel/cgroup/misc-internal.h include/linux/misc_cgroup.h)
 
-# What the tests find in the original they would find in each mutant.
+# The tests must pass without mistakes first: a test that fails anyway would fail with each mutant.
 "$rig/tests/kunit.sh" "$base" uml
 
 copy() {

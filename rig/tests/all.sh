@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs every test: those of misc_top.py and misc_check.py; KUnit on UML, with much credit and with little, and on 32
-# bits; calls in an interrupt, which lockdep has to report; then, on the debug kernel in the test machine, KUnit again,
-# allocations that fail, and the selftests. A splat in a kernel's log is a failure like any other. The last line counts
-# them.
+# Runs the tests of "make test": those of misc_top.py and misc_check.py; KUnit on UML, with much credit and with little,
+# and on 32 bits; calls in an interrupt, which lockdep has to report; then, on the debug kernel in the test machine,
+# KUnit again, allocations that fail, the selftests, and launches of SEV-SNP VMs; then the scenarios. A splat in a
+# kernel's log is a failure like any other. The last line has the counts.
 #
 #   rig/tests/all.sh BASE
 #
@@ -18,7 +18,7 @@ out=$build/$base
 kernel=$out/ours-debug
 passed=0 failed=0 skipped=0
 
-# count COMMAND...: runs it; its last line is what it counted.
+# count COMMAND...: runs COMMAND and adds the counts in its last line.
 count() {
 	local p f s
 	"$@" | tee "$out/count" || true
@@ -28,7 +28,7 @@ count() {
 	rm "$out/count"
 }
 
-# in_machine NAME TESTS [OPTION...]: the named selftests.
+# in_machine NAME TESTS [OPTION...]: runs TESTS (see tests/guest/selftests) in the machine; OPTIONs are for boot.sh.
 in_machine() {
 	local name=$1 tests=$2
 	shift 2
@@ -40,8 +40,8 @@ in_machine() {
 	"$rig/tests/verdict.sh" "$base" "$out/$name.ktap" "$kernel/$name/kernel.log"
 }
 
-# kunit_at_boot NAME: what KUnit said in that run before the first process: on four CPUs, with more
-# checks on than UML has.
+# kunit_at_boot NAME: counts the KUnit tests that ran at the boot of run NAME, before the first process: on four
+# CPUs, and with checks that UML does not have.
 kunit_at_boot() {
 	local log=$kernel/$1/kernel.log
 	sed '/ Run \/init as init process/q' "$log" >"$out/$1-kunit.log"
@@ -85,7 +85,7 @@ rm -rf "$out/test"
 mkdir -p "$out/test"
 cp -r "$out/selftests" "$out/test/tests"
 kunit=''
-# Where the range may be split.
+# On bases with ciphertext hiding, which splits the ASIDs of sev_es.
 if grep -q sev_count_es_asids "$home/ours/arch/x86/kvm/svm/svm.h"; then
 	kunit=misc_cg_sev_es_kunit
 	step "build $kunit" "$kunit-$base" tree_module ours debug "$rig/tests/sev-es-capacity" "$out/test"

@@ -12,10 +12,10 @@
 #   uml-interrupt  the kernel of "uml" again, with a provider that charges in an interrupt, where it must
 #                  not: lockdep has to report that. It reports once per boot, so each case has a boot
 #   uml-coverage   on one CPU and without checks; leaves gcov's report in build/BASE/coverage.json
-#   smp-i386       32 bits and four CPUs, in QEMU: here a counter that is read in two steps shows
+#   smp-i386       32 bits and four CPUs, in QEMU: detects counters that are read in two steps
 #
-# From the environment: STEPS, how many steps the random tests take on UML, and SEED, with which they
-# begin. The kernel's log, with the results in it, is left in build/BASE/kunit-VARIANT.log.
+# From the environment: STEPS, the number of steps of the random tests on UML, and SEED, the seed of their random
+# numbers. The kernel's log, with the results in it, is left in build/BASE/kunit-VARIANT.log.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
@@ -79,8 +79,7 @@ compile() {
 	kunit build "${files[@]/#/--kunitconfig=}" "${options[@]/#/--make_options=}" --jobs="$(nproc)"
 }
 
-# UML drops output where nobody takes it in time, which kunit.py, at the other end of a pipe, may not do on a busy
-# machine. A file takes it at once.
+# UML drops output if a pipe is full. kunit.py may be too slow on a busy machine, so UML writes to a file.
 run_uml() {
 	timeout 3600 "$tree/$obj/linux" mem=1G console=tty kunit_shutdown=halt kunit.enable=1 "$@" \
 		</dev/null >"$tree/$obj/test.log" 2>&1
@@ -90,7 +89,7 @@ run_qemu() {
 	kunit exec --raw_output --timeout=3600 "${@/#/--kernel_args=}"
 }
 
-# That tests fail is for verdict.sh to say; only a kernel that does not start is a failure here.
+# verdict.sh reports tests that fail; here, only a kernel that does not start is a failure.
 execute() {
 	rm -f "$tree/$obj"/{test.log,kernel/cgroup/misc{,-credit}.gcda}
 	arguments+=("misc_kunit.steps=$steps" "misc_kunit.seed=$seed" "misc_kunit.ms=$milliseconds")
@@ -103,7 +102,7 @@ execute() {
 		"$obj"/kernel/cgroup/misc{,-credit}.gcda >"$build/$base/coverage.json")
 }
 
-# in_interrupt CASE: a boot of the kernel in which misc_locks_kunit.c does that.
+# in_interrupt CASE: boots the kernel; misc_locks_kunit.c makes the call CASE in an interrupt.
 in_interrupt() {
 	timeout 60 "$tree/$obj/linux" mem=1G console=tty kunit_shutdown=halt kunit.autorun=1 kunit.filter_glob=none \
 		"misc_kunit.interrupt=$1" </dev/null >"$results" 2>&1 || true

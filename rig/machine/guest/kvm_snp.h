@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What KVM's interface for SEV-SNP VMs has and the host's headers may lack: it
- * is of Linux 6.8 (memory) and 6.11 (VMs).
+ * KVM's interface for SEV-SNP VMs.  The headers of the host that compiles the
+ * tests may lack it: it came with Linux 6.8 (memory) and 6.11 (VMs).
  */
 #ifndef KVM_SNP_H
 #define KVM_SNP_H
@@ -63,7 +63,7 @@ struct snp_launch_finish {
 	__u64 pad1[4];
 };
 
-#define SNP_POLICY			(1 << 16 | 1 << 17)	/* SMT, and one that is always set */
+#define SNP_POLICY			(1 << 16 | 1 << 17)	/* SMT allowed; a bit that must be 1 */
 
 /* Private memory. */
 struct snp_memory_region {

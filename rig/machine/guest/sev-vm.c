@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Creates SEV VMs, as a VMM does, and holds them until it is killed.  It needs
- * only /dev/kvm; /dev/sev is for the next step, the launch of a guest.
+ * Creates SEV VMs, as a VMM does, and holds them until it is killed.
  *
  *	sev-vm [-e|-s|-l] COUNT
  *
- * -e creates SEV-ES VMs, -s SEV-SNP VMs.  -l starts the launch of SEV-SNP VMs as
- * well: they then have a context in the firmware.  Prints one line for each VM, "created" or
- * "refused: ERROR", stops at the first refusal and prints "holding N".  On
- * SIGUSR1 it moves the encryption context of its first VM to a new VM, as an
- * upgrade of the VMM on the same host does, and prints "moved" or
- * "not moved: ERROR": KVM moves no SEV-SNP VM.
+ * -e creates SEV-ES VMs, -s SEV-SNP VMs.  -l creates SEV-SNP VMs and starts their
+ * launch, so that the firmware has a context for each.  Only -l needs /dev/sev;
+ * otherwise /dev/kvm is enough.  No VM is run.
+ *
+ * Prints one line for each VM, "created" or "refused: ERROR", stops at the first
+ * refusal and prints "holding N".  On SIGUSR1 it moves the encryption context of
+ * its first VM to a new VM, as an upgrade of the VMM on the same host does, and
+ * prints "moved" or "not moved: ERROR".  KVM moves no SEV-SNP VM.
  */
 #include <errno.h>
 #include <fcntl.h>

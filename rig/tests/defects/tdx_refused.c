@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What tdx.c does when the misc controller refuses a TD, in user space: no TDX
- * host can be had here.  tdx_functions.h has __tdx_td_init() and the functions
+ * What tdx.c does when the misc controller refuses a TD, in user space: the
+ * rig has no TDX host.  tdx_functions.h has __tdx_td_init() and the functions
  * that take and free a host key ID, cut out of the kernel's tdx.c as they are;
  * all that they call is stubs.  Prints TAP.
  */

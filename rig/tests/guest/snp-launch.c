@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Launches SEV-SNP VMs, as far as that can go without executing a guest, in the
- * right order and in wrong ones.  The firmware's errors must reach user space,
- * and every VM must return its ASID.  Prints TAP.
+ * Launches SEV-SNP VMs, up to the point where a guest would run, with the
+ * commands in the right order and in wrong ones.  The firmware's errors must
+ * reach user space, and the ASID of every VM must be released.  Prints TAP.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static char *memory;
 
 static int vm, memfd, vcpu;
 static unsigned int fw_error;	/* of the last command */
-static const char *wrong;	/* the first thing that is, in a test */
+static const char *wrong;	/* the first check that fails in a test */
 static int wrong_line, wrong_errno;
 
 #define CHECK(what)							\
@@ -87,7 +87,7 @@ static int finish(int id_block)
 	return command(SNP_LAUNCH_FINISH, &data);
 }
 
-/* With an ASID and private memory, but no context in the firmware. */
+/* Create a VM with an ASID and private memory, but no context in the firmware. */
 static void vm_new(void)
 {
 	struct snp_init init = { 0 };
@@ -188,7 +188,7 @@ static void test_finish_twice(void)
 	CHECK(fw_error == INVALID_GUEST_STATE);
 }
 
-/* A policy that the firmware refuses costs nothing: it can be tried again. */
+/* After a policy that the firmware refuses, the launch can be started again. */
 static void test_policy(void)
 {
 	CHECK(start(SNP_POLICY | 0xffff));
@@ -204,7 +204,7 @@ static void test_id_block(void)
 	CHECK(!finish(0));
 }
 
-/* The firmware must not take pages from a file that is not of it. */
+/* A launch with another file than /dev/sev fails, and can be started again. */
 static void test_not_the_firmware(void)
 {
 	int real = sev;

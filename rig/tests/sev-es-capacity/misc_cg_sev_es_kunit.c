@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Tests the number of ASIDs that KVM counts as the capacity of sev_es, also
- * with the range split between SEV-ES and SEV-SNP VMs: in a real kernel, that
- * needs hardware.
+ * with the range split between SEV-ES and SEV-SNP VMs, for more ranges than the
+ * scenarios have.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
