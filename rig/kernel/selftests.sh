@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Installs our kselftests of one base, and the kernel's own that use the same interfaces, as anybody would.
+# Installs our kselftests of one base, and the kernel's own that use the same interfaces, with "make install" of
+# kselftest.
 #
 #   rig/kernel/selftests.sh BASE
 #

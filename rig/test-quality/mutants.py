@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Makes small mistakes in C source, one at a time, and asks which of them is noticed.
+"""Makes small mistakes in C source, one at a time, and tests which of them make a test fail.
 
   mutants.py EQUIVALENT ONLY LOG TREE JOBS COMMAND... -- FILE...
 
@@ -7,11 +7,11 @@ All mutants of the FILEs (paths in the current folder) are put into one kernel, 
 longer than testing it: TREE/FILE gets a copy of each function for every mistake in it, and which copy runs
 is chosen at boot.  Then "COMMAND build" compiles that; what does not compile is left out.  "COMMAND run N",
 JOBS of them at a time, tests the kernel with the Nth mistake, or with none if N is 0, and exits with 0 if
-nothing noticed it, 1 if something did; the last line that it prints says what.  Any other status ends it
-all, and so does something wrong where there is no mistake.  ONLY, if not empty, picks the mutants whose
-name contains it.
+no test failed, 1 if one did; the last line that it prints names the test.  Any other status ends the run,
+and so does a failure without a mistake.  If ONLY is not empty, only mutants whose name contains it are made.
 
-EQUIVALENT names the mutants that change nothing anybody could notice, with the reason (see reasons.py).
+EQUIVALENT names the mutants whose mistake has no effect that a test could detect, with the reason (see
+reasons.py).
 """
 
 import concurrent.futures

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a check finds and a person has answered: the file that keeps the answers.
+"""Reads a file with findings of a check that are accepted, each with a reason.
 
 A line with the name of the finding, then indented lines with the reason; # begins a comment.
 """

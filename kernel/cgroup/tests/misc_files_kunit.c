@@ -164,7 +164,7 @@ static void max_takes_lines_of_a_name_and_a_number(struct kunit *test)
 		TAKES("kunit_a\t9", "9", "2"),
 		TAKES("\v\r kunit_a \v\r 9\xa0\f", "9", "2"),
 		TAKES("\n\nkunit_a 3\n\n", "3", "2"),
-		/* Several lines, in any order: stock takes one. */
+		/* Several lines in one write, in any order. */
 		TAKES("kunit_b 5\nkunit_a 4\n", "4", "5"),
 		TAKES("kunit_a max\n kunit_b 6\r\n", "max", "6"),
 		/* A string may be written with its terminator. */

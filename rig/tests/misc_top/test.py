@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests tools/cgroup/misc_top.py on what "grep -r '' --include='misc.*' | sort" has recorded in the test machine.
 
-The last line counts. What takes a kernel, that poll() tells of a change, is tested in the Debian system.
+The last line has the counts. What needs a kernel, for example poll(), is tested in the Debian system.
 """
 import errno
 import importlib.util
