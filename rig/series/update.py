@@ -18,6 +18,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 
 def git(repo, *args):
@@ -65,8 +66,16 @@ def sections(text):
                   for mark, diffs in zip(rest[::2], rest[1::2])]
 
 
-def changes(diff):
-    return [line for line in diff.splitlines() if not line.startswith("@@")]
+def leads_to(diff, before, after):
+    """Whether DIFF, of one file, makes AFTER of BEFORE.  Its line numbers may be those of another base."""
+    if not diff:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "file")
+        file.write_text("".join(before), encoding="utf-8")
+        done = subprocess.run(["patch", "--quiet", "--fuzz=0", "--output=-", str(file)], input=f"--- a/file\n{diff}",
+                              capture_output=True, text=True, check=False)
+    return not done.returncode and done.stdout == "".join(after)
 
 
 def main():
@@ -96,8 +105,7 @@ def main():
                 if not files[patch][1] or files[patch][1][0][0] != "---":
                     files[patch][1].insert(0, ("---", {}))
                 diffs = files[patch][1][0][1]
-            # Other bases have the same changes at other lines.
-            if diff and changes(diff) != changes(diffs.get(file, "")):
+            if diff and not leads_to(diffs.get(file), before, after):
                 diffs[file] = diff
             elif not diff and diffs:
                 del diffs[file]

@@ -12,7 +12,7 @@
 [ $# = 1 ] || [ $# = 2 ] || die "usage: rig/series/update.sh BASE [FROM]"
 base=$1 from=${2:-HEAD}
 check_base "$base"
-need git python3
+need git patch python3
 fetch_base "$base"
 old=$build/series/update-$base
 
