@@ -73,8 +73,8 @@ def leads_to(diff, before, after):
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "file")
         file.write_text("".join(before), encoding="utf-8")
-        done = subprocess.run(["patch", "--quiet", "--fuzz=0", "--output=-", str(file)], input=f"--- a/file\n{diff}",
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(["patch", "--quiet", "--fuzz=0", "--output=-", "--reject-file=-", str(file)],
+                              input=f"--- a/file\n{diff}", capture_output=True, text=True, check=False)
     return not done.returncode and done.stdout == "".join(after)
 
 
