@@ -22,18 +22,25 @@
  * releases there take the lock.  When all credit below a cgroup is closed, the
  * usage of the cgroup is exact as long as the lock is held.
  *
- * A cgroup whose credit is open has one of the resource's *places*, which are so
+ * Credit that is not closed takes one of the resource's *places*, which are so
  * few, and all so near to the root, that closing all credit takes a time that no
  * tenant can extend.  A cgroup gets a place at the 64th release that takes the
  * lock, so that the effort pays.
  *
  * Credit with a place can be *frozen*: charges and releases take the lock, as if
- * it were closed, but the amount stays, so the lock's holder can rely on it.
+ * it were closed, but the amount stays.  A reader freezes the credit of several
+ * cgroups to read all of it at one moment, and thaws it afterwards.  The search
+ * for a place freezes credit to see whether it is used: the next charge or
+ * release of the cgroup thaws it.
  *
  * Opening and thawing store the credit with release, and an exchange is a full
- * barrier: a charge that takes credit comes after everything that was done
- * before the release that left the credit.
+ * barrier.  So a charge that takes credit comes after everything that was done
+ * before the release that left the credit, and a reader's last read comes after
+ * it has frozen the other credit and before it thaws it.
  */
+#include <linux/bitmap.h>
+#include <linux/build_bug.h>
+
 #include "misc-internal.h"
 
 #define MISC_CG_CREDIT_LEVEL	16	/* no cgroup below it has a place */
@@ -44,6 +51,8 @@ VISIBLE_IF_KUNIT unsigned int misc_cg_credit_releases = 64;
 /*
  * All functions below are called with the lock of the resource held.
  */
+
+static_assert(MISC_CG_CREDIT_PLACES <= U8_MAX);
 
 /* Return the credit from before, which is negative if it was frozen. */
 static s64 misc_cg_credit_freeze(struct misc_cg_counter *counter)
@@ -66,7 +75,7 @@ static bool misc_cg_is_below(struct misc_cg *cg, struct misc_cg *top)
 	return cg == top;
 }
 
-/* Close the credit in place @i.  The last place moves there. */
+/* Close the credit in place @i.  The cgroup in the last place moves there. */
 static void misc_cg_credit_close(struct misc_cg_res *res, unsigned int i)
 {
 	struct misc_cg *cg = res->places[i];
@@ -88,21 +97,28 @@ void misc_cg_credit_close_below(struct misc_cg_res *res, struct misc_cg *top)
 	struct misc_cg_counter *counter = misc_cg_counter(res, top);
 	unsigned int i = res->nr_places;
 
-	while (counter->nr_places)
+	lockdep_assert_held(&res->lock);
+
+	while (counter->nr_places) {
 		if (misc_cg_is_below(res->places[--i], top))
 			misc_cg_credit_close(res, i);
+	}
 }
 
-/* NULL: all of these cgroups have room for @amount. */
+/*
+ * The topmost cgroup from @cg to below @stop where @amount would exceed a max or
+ * a peak, or NULL.
+ */
 static struct misc_cg *
 misc_cg_topmost_exceeded(struct misc_cg_res *res, struct misc_cg *cg,
 			 struct misc_cg *stop, u64 amount)
 {
 	struct misc_cg *topmost = NULL;
 
-	for (; cg != stop; cg = cg->parent)
+	for (; cg != stop; cg = cg->parent) {
 		if (misc_cg_would_exceed(misc_cg_counter(res, cg), amount))
 			topmost = cg;
+	}
 	return topmost;
 }
 
@@ -120,6 +136,8 @@ void misc_cg_credit_make_room(struct misc_cg_res *res, struct misc_cg *cg,
 {
 	struct misc_cg *top = misc_cg_topmost_exceeded(res, cg, stop, amount);
 	unsigned int i = res->nr_places;
+
+	lockdep_assert_held(&res->lock);
 
 	while (top && misc_cg_counter(res, top)->nr_places) {
 		if (!misc_cg_is_below(res->places[--i], top))
@@ -149,8 +167,8 @@ static bool misc_cg_credit_find_place(struct misc_cg_res *res)
 }
 
 /* Open credit of @cg with @amount, which a release leaves, if that is allowed. */
-static noinline bool misc_cg_credit_open(struct misc_cg_res *res,
-					 struct misc_cg *cg, u64 amount)
+static bool misc_cg_credit_open(struct misc_cg_res *res, struct misc_cg *cg,
+				u64 amount)
 {
 	struct misc_cg *pos;
 
@@ -184,6 +202,8 @@ bool misc_cg_credit_leave_locked(struct misc_cg_res *res, struct misc_cg *cg,
 {
 	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
 
+	lockdep_assert_held(&res->lock);
+
 	if (atomic64_read(&counter->credit) != MISC_CG_CREDIT_CLOSED) {
 		misc_cg_credit_thaw(counter);
 		return misc_cg_credit_leave(counter, amount);
@@ -202,21 +222,25 @@ u64 misc_cg_credit_sum(struct misc_cg_res *res, struct misc_cg *top)
 {
 	unsigned int left = misc_cg_counter(res, top)->nr_places;
 	unsigned int i = res->nr_places;
+	DECLARE_BITMAP(frozen, MISC_CG_CREDIT_PLACES) = {};
 	struct misc_cg_counter *counter;
+	s64 credit;
 	u64 sum = 0;
+
+	lockdep_assert_held(&res->lock);
 
 	while (left) {
 		if (!misc_cg_is_below(res->places[--i], top))
 			continue;
 		counter = misc_cg_counter(res, res->places[i]);
-		if (--left)
-			sum += misc_cg_credit_freeze(counter) & S64_MAX;
-		else
-			sum += atomic64_read(&counter->credit) & S64_MAX;
+		credit = --left ? misc_cg_credit_freeze(counter) :
+				  atomic64_read(&counter->credit);
+		sum += credit & S64_MAX;
+		/* What the search for a place has frozen stays frozen. */
+		if (left && credit >= 0)
+			__set_bit(i, frozen);
 	}
-	for (; i < res->nr_places; i++)
-		if (misc_cg_is_below(res->places[i], top))
-			misc_cg_credit_thaw(misc_cg_counter(res,
-							    res->places[i]));
+	for_each_set_bit(i, frozen, MISC_CG_CREDIT_PLACES)
+		misc_cg_credit_thaw(misc_cg_counter(res, res->places[i]));
 	return sum;
 }

@@ -23,8 +23,8 @@
 #define MISC_CG_LOG_BUF_SIZE	(3 + MISC_CG_LOG_PATH_MAX + 1)
 
 #define MISC_CG_CREDIT_PLACES	64	/* of each resource */
-#define MISC_CG_CREDIT_FROZEN	S64_MIN	/* set while charges must not use it */
 #define MISC_CG_CREDIT_CLOSED	(-1)
+#define MISC_CG_CREDIT_FROZEN	S64_MIN	/* a bit, beside the amount */
 
 /*
  * One resource in one cgroup.  Guarded by misc_cg_res.lock, but charges and
@@ -39,7 +39,7 @@ struct misc_cg_counter {
 	u64 alloc_fails;	/* charges to this cgroup, refused by any max */
 	atomic64_t credit;	/* open if it is not negative */
 	u8 nr_places;		/* of this cgroup and its descendants */
-	u8 nr_releases;		/* that took the lock, since the last try */
+	u8 nr_releases;		/* that took the lock with closed credit */
 };
 
 /*
@@ -48,11 +48,11 @@ struct misc_cg_counter {
  * provider's module, and a pointer to a resource stays valid.
  */
 struct misc_cg_res {
-	spinlock_t lock;		/* guards all but @name, and all counters */
+	spinlock_t lock;		/* guards all counters, and this but @name */
 	bool registered;
 	u8 nr_places;			/* places in use */
 	u8 next_place;			/* whose turn it is to be given up */
-	struct misc_cg **places;	/* cgroups whose credit may be open */
+	struct misc_cg **places;	/* cgroups with open or frozen credit */
 	char name[MISC_CG_NAME_LEN];	/* constant once the slot is in use */
 } ____cacheline_aligned_in_smp;
 

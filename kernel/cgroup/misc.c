@@ -20,8 +20,11 @@
  * between.  Values read during one hold of the lock belong to the same moment.
  * The lock is held for a time that is proportional to the depth of the cgroup
  * that is charged or read.  It does not disable interrupts: providers charge
- * and release in tasks.  Where charges are frequent, misc-credit.c saves them the
- * lock.
+ * and release in tasks.
+ *
+ * Where charges are frequent, misc-credit.c saves them the lock.  They change no
+ * counter's @usage then, and the time that it adds to the work with the lock
+ * held is bounded by a constant.
  *
  * Lock order: cgroup_mutex, misc_cg_mutex, the lock of a resource.
  * misc_cg_log_lock is taken without the lock of a resource.
@@ -110,6 +113,7 @@ static int misc_cg_counter_alloc(struct misc_cg *cg, unsigned int i, gfp_t gfp)
 	return 0;
 }
 
+/* Closes credit, so that it is open only while usage is within the max. */
 static void misc_cg_set_max(struct misc_cg_res *res, struct misc_cg *cg,
 			    u64 max)
 {
@@ -169,36 +173,52 @@ static int misc_cg_refuse(struct misc_cg_res *res, struct misc_cg *cg,
 }
 
 /*
- * misc_cg_usage_add() for a charge that would exceed a max or a peak: checks
- * every max first, then adds to every usage and raises the peaks.
+ * The lowest cgroup from @cg to below @stop whose max refuses @amount, or @stop.
+ */
+static struct misc_cg *
+misc_cg_find_refusing(struct misc_cg_res *res, struct misc_cg *cg,
+		      struct misc_cg *stop, u64 amount)
+{
+	for (; cg != stop; cg = cg->parent) {
+		struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+
+		/*
+		 * U64_MAX means no limit, but as the capacity it is one: it
+		 * refuses a charge that would make the usage overflow.
+		 */
+		if (cg->parent && counter->max == MISC_CG_UNLIMITED)
+			continue;
+		/* Usage may exceed max, and usage + amount may overflow. */
+		if (counter->usage > counter->max ||
+		    amount > counter->max - counter->usage)
+			break;
+	}
+	return cg;
+}
+
+/*
+ * misc_cg_usage_add() for a charge that would exceed a max or a peak: closes
+ * credit where the exact usage decides, checks every max, then adds to every
+ * usage and raises the peaks.
  */
 static noinline int
 misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
 		       struct misc_cg *stop, u64 amount,
 		       struct misc_cg_refusal *refusal)
 {
+	struct misc_cg *pos, *refusing, *exact = cg;
 	struct misc_cg_counter *counter;
-	struct misc_cg *pos;
 
-	/* A move must not take credit: usage grows only below @stop. */
-	if (!stop &&
-	    misc_cg_credit_take_locked(misc_cg_counter(res, cg), amount))
-		return 0;
-	misc_cg_credit_make_room(res, cg, stop, amount);
-
-	for (pos = cg; pos != stop; pos = pos->parent) {
-		counter = misc_cg_counter(res, pos);
-		/*
-		 * U64_MAX means no limit, but as the capacity it is one: it
-		 * refuses a charge that would make the usage overflow.
-		 */
-		if (pos->parent && counter->max == MISC_CG_UNLIMITED)
-			continue;
-		/* Usage may exceed max, and usage + amount may overflow. */
-		if (counter->usage > counter->max ||
-		    amount > counter->max - counter->usage)
-			return misc_cg_refuse(res, cg, pos, refusal);
+	/* A charge that is refused below all credit closes none. */
+	while (exact != stop && !misc_cg_counter(res, exact)->nr_places)
+		exact = exact->parent;
+	refusing = misc_cg_find_refusing(res, cg, exact, amount);
+	if (refusing == exact) {
+		misc_cg_credit_make_room(res, exact, stop, amount);
+		refusing = misc_cg_find_refusing(res, exact, stop, amount);
 	}
+	if (refusing != stop)
+		return misc_cg_refuse(res, cg, refusing, refusal);
 
 	for (pos = cg; pos != stop; pos = pos->parent) {
 		counter = misc_cg_counter(res, pos);
@@ -421,6 +441,12 @@ static struct misc_cg_res *misc_cg_do_register(const char *name, u64 capacity)
 		res->registered = true;
 		misc_cg_set_max(res, &misc_cg_root, capacity);
 	}
+	/*
+	 * A charge reads the batches of its cgroup without the lock.  This pairs
+	 * with the address dependency from @res, however the provider passes
+	 * @res to other CPUs.
+	 */
+	smp_wmb();
 	return res;
 }
 
@@ -579,7 +605,9 @@ misc_cg_charge_locked(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 	int ret = -ENODEV;
 
 	spin_lock(&res->lock);
-	if (res->registered)
+	if (misc_cg_credit_take_locked(misc_cg_counter(res, cg), amount))
+		ret = 0;
+	else if (res->registered)
 		ret = misc_cg_usage_add(res, cg, NULL, amount, &refusal);
 	spin_unlock(&res->lock);
 
@@ -836,7 +864,7 @@ static void misc_cg_css_free(struct cgroup_subsys_state *css)
 	struct misc_cg *cg = css_misc(css);
 	struct misc_cg_res *res;
 
-	/* Before list_del(): no new name makes counters in @cg after that. */
+	/* As long as @cg is in the list, it has a counter of each resource. */
 	for (res = misc_cg_resources; res < misc_cg_res_end(); res++)
 		scoped_guard(spinlock, &res->lock)
 			misc_cg_credit_close_below(res, cg);

@@ -2,7 +2,7 @@
 /*
  * KUnit tests of the misc controller: credit, and that no user sees it.
  *
- * Here every release that takes the lock tries to leave credit.
+ * Here every release that takes the lock opens credit, if that is allowed.
  */
 #include "misc_kunit.h"
 
@@ -29,6 +29,7 @@ static u64 counted(int cg)
 #define CLOSED			((s64)MISC_CG_CREDIT_CLOSED)
 #define EXPECT_CREDIT(cg, n)	KUNIT_EXPECT_EQ(test, n, credit(CG(cg)))
 #define EXPECT_CLOSED(cg)	EXPECT_CREDIT(cg, CLOSED)
+#define EXPECT_FROZEN(cg)	KUNIT_EXPECT_LT(test, credit(cg), CLOSED)
 #define EXPECT_PLACES(n)	KUNIT_EXPECT_EQ(test, n, RES_A->nr_places)
 
 /* Charge and release, as the only one. */
@@ -78,7 +79,7 @@ static void credit_opens_at_the_64th_release_that_takes_the_lock(struct kunit *t
 {
 	int i;
 
-	misc_cg_credit_releases = 64;
+	misc_cg_credit_releases = misc_kunit.releases;
 	for (i = 0; i < 63; i++)
 		use(test, LEAF, 3);
 	EXPECT_CLOSED(LEAF);
@@ -172,6 +173,29 @@ static void credit_that_makes_no_room_stays_open(struct kunit *test)
 	EXPECT_PEAK("58 58 8 8 50");
 }
 
+/* LEFT is full without any credit, so that it does not matter what is closed. */
+static void refused_charge_closes_nothing_above_the_max(struct kunit *test)
+{
+	SET_MAX(LEFT, "kunit_a 5");
+	GRANTED(0, LEAF, 5);
+	use(test, RIGHT, 1);
+	REFUSED(-EBUSY, 1, LEAF, 1);
+	EXPECT_LOCAL_EVENTS("0 0 1 0 0");
+	EXPECT_CREDIT(RIGHT, 1);
+}
+
+static void every_write_of_a_max_closes_what_is_below_it(struct kunit *test)
+{
+	use(test, LEAF, 10);
+	SET_MAX(RIGHT, "kunit_a 50");
+	EXPECT_CREDIT(LEAF, 10);
+	SET_MAX(LEFT, "kunit_a 50");
+	EXPECT_CLOSED(LEAF);
+	use(test, LEAF, 10);
+	SET_MAX(LEFT, "kunit_a max");
+	EXPECT_CLOSED(LEAF);
+}
+
 static void lowered_max_closes_what_is_below_it(struct kunit *test)
 {
 	struct misc_cg *cg[63];
@@ -263,8 +287,8 @@ static void move_leaves_credit_where_it_is(struct kunit *test)
 	GRANTED(0, LEAF, 10);
 	GRANTED(1, RIGHT, 10);
 	GRANTED(2, LEAF, 5);
-	RELEASED(0);
 	RELEASED(1);
+	RELEASED(0);
 	EXPECT_CREDIT(LEAF, 10);
 	EXPECT_CREDIT(RIGHT, 10);
 	MOVED(3, 2, TOP);
@@ -288,14 +312,26 @@ static void move_leaves_credit_where_it_is(struct kunit *test)
 	EXPECT_USAGE("5 5 5 5 0");
 }
 
-static void transfer_and_credit_do_not_touch(struct kunit *test)
+/* The root cgroup has no room for 5 more, but a move does not add to it. */
+static void move_closes_no_more_than_it_needs(struct kunit *test)
 {
-	use(test, LEAF, 10);
-	GRANTED(0, LEAF, 4);
-	TRANSFER(1, 0);
-	EXPECT_CREDIT(LEAF, 6);
+	CG(MORE) = misc_kunit_mkdir(CG(ROOT), NULL);
+	GRANTED(0, LEAF, 10);
+	GRANTED(1, LEFT, 1);
+	GRANTED(2, LEAF, 5);
+	MOVED(3, 2, RIGHT);
+	GRANTED(4, MORE, 3);
+	GRANTED(5, LEFT, 1);
+	RELEASED(4);
 	RELEASED(1);
-	EXPECT_CREDIT(LEAF, 10);
+	RELEASED(5);
+	EXPECT_CREDIT(LEFT, 2);
+	EXPECT_PEAK("20 17 16 15 5");
+	MOVED(2, 3, LEAF);
+	EXPECT_CLOSED(LEFT);
+	EXPECT_CREDIT(MORE, 3);
+	EXPECT_PEAK("20 17 16 15 5");
+	EXPECT_USAGE("15 15 15 15 0");
 }
 
 static void reading_leaves_credit_open(struct kunit *test)
@@ -348,17 +384,34 @@ static void amount_has_to_fit_beside_the_credit(struct kunit *test)
 	GRANTED(0, LEAF, U64_MAX);
 }
 
+static void freeze(int cg)
+{
+	atomic64_or(MISC_CG_CREDIT_FROZEN,
+		    &misc_cg_counter(RES_A, CG(cg))->credit);
+}
+
 static void frozen_credit_is_thawed_by_who_uses_it(struct kunit *test)
 {
 	use(test, LEAF, 10);
-	atomic64_or(MISC_CG_CREDIT_FROZEN,
-		    &misc_cg_counter(RES_A, CG(LEAF))->credit);
+	freeze(LEAF);
+	EXPECT_FROZEN(CG(LEAF));
 	GRANTED(0, LEAF, 10);
 	EXPECT_CREDIT(LEAF, 0);
-	atomic64_or(MISC_CG_CREDIT_FROZEN,
-		    &misc_cg_counter(RES_A, CG(LEAF))->credit);
+	freeze(LEAF);
 	RELEASED(0);
 	EXPECT_CREDIT(LEAF, 10);
+	/* Also where there is room without the credit. */
+	GRANTED(0, LEAF, 15);
+	GRANTED(1, LEAF, 5);
+	RELEASED(1);
+	SET_MAX(RIGHT, "kunit_a 1");
+	EXPECT_CREDIT(LEAF, 5);
+	RELEASED(0);
+	GRANTED(0, LEAF, 3);
+	freeze(LEAF);
+	GRANTED(1, LEAF, 1);
+	EXPECT_CREDIT(LEAF, 16);
+	KUNIT_EXPECT_EQ(test, counted(ROOT), 20);
 }
 
 /*
@@ -386,7 +439,7 @@ static void unused_credit_gives_its_place_to_the_65th(struct kunit *test)
 	for (i = 0; i < 64; i++) {
 		use(test, MORE, 1);
 		EXPECT_CLOSED(MORE);
-		KUNIT_EXPECT_LT(test, credit(cg[i]), CLOSED);
+		EXPECT_FROZEN(cg[i]);
 	}
 	use(test, MORE, 1);
 	EXPECT_CREDIT(MORE, 1);
@@ -414,6 +467,35 @@ static void used_credit_keeps_its_place(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, CLOSED, credit(cg[1]));
 }
 
+static void credit_that_is_all_in_use_keeps_its_place(struct kunit *test)
+{
+	struct misc_cg *cg[64];
+
+	take_all_places(test, cg);
+	KUNIT_EXPECT_EQ(test, 0, misc_cg_charge_cgroup(&many[0], RES_A, cg[0],
+						       1));
+	KUNIT_EXPECT_EQ(test, 0, credit(cg[0]));
+	use(test, MORE, 1);
+	EXPECT_CLOSED(MORE);
+	EXPECT_FROZEN(cg[0]);
+	misc_cg_charge_release(&many[0]);
+}
+
+static void reading_keeps_frozen_what_was_frozen(struct kunit *test)
+{
+	struct misc_cg *cg[64];
+	int i;
+
+	take_all_places(test, cg);
+	for (i = 0; i < 3; i++)
+		use(test, MORE, 1);
+	EXPECT_USAGE("0 0 0 0 0");
+	for (i = 0; i < 3; i++)
+		EXPECT_FROZEN(cg[i]);
+	for (; i < 64; i++)
+		KUNIT_EXPECT_EQ(test, 1, credit(cg[i]));
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(released_amount_is_credit_that_the_next_charge_takes),
 	KUNIT_CASE(credit_opens_at_the_64th_release_that_takes_the_lock),
@@ -422,6 +504,8 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(credit_raises_no_peak),
 	KUNIT_CASE(credit_is_closed_until_there_is_room),
 	KUNIT_CASE(credit_that_makes_no_room_stays_open),
+	KUNIT_CASE(refused_charge_closes_nothing_above_the_max),
+	KUNIT_CASE(every_write_of_a_max_closes_what_is_below_it),
 	KUNIT_CASE(lowered_max_closes_what_is_below_it),
 	KUNIT_CASE(lowered_capacity_closes_everything),
 	KUNIT_CASE(credit_stays_closed_while_usage_is_above_max),
@@ -429,13 +513,15 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(release_of_an_unregistered_resource_leaves_no_credit),
 	KUNIT_CASE(removed_cgroup_leaves_no_credit_behind),
 	KUNIT_CASE(move_leaves_credit_where_it_is),
-	KUNIT_CASE(transfer_and_credit_do_not_touch),
+	KUNIT_CASE(move_closes_no_more_than_it_needs),
 	KUNIT_CASE(reading_leaves_credit_open),
 	KUNIT_CASE(level_16_has_credit_and_level_17_has_none),
 	KUNIT_CASE(amount_has_to_fit_beside_the_credit),
 	KUNIT_CASE(frozen_credit_is_thawed_by_who_uses_it),
 	KUNIT_CASE(unused_credit_gives_its_place_to_the_65th),
 	KUNIT_CASE(used_credit_keeps_its_place),
+	KUNIT_CASE(credit_that_is_all_in_use_keeps_its_place),
+	KUNIT_CASE(reading_keeps_frozen_what_was_frozen),
 	{}
 };
 

@@ -325,6 +325,7 @@ int misc_kunit_init(struct kunit *test)
 	memset(&misc_kunit, 0, sizeof(misc_kunit));
 	INIT_LIST_HEAD(&misc_kunit.cgroups);
 	misc_kunit.test = test;
+	misc_kunit.releases = misc_cg_credit_releases;
 	misc_cg_credit_releases = releases;
 	misc_kunit.files = kernfs_create_root(NULL, 0, misc_cg_root.css.cgroup);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, misc_kunit.files);
@@ -348,7 +349,7 @@ void misc_kunit_return_all(struct kunit *test)
 	struct stand_in *s, *tmp;
 	int i;
 
-	misc_cg_credit_releases = 64;
+	misc_cg_credit_releases = misc_kunit.releases;
 	if (!CG(RIGHT))
 		return;
 

@@ -48,6 +48,7 @@ struct misc_kunit {
 	struct kernfs_root *files;
 	struct list_head cgroups;		/* parents before children */
 	u64 log_seq;				/* what the test has logged */
+	unsigned int releases;			/* outside of tests, until credit */
 	char line[1200];
 	char text[PAGE_SIZE];
 };

@@ -247,6 +247,40 @@ static void move_is_not_seen_from_above(struct kunit *test)
 	release_all(test);
 }
 
+/* Charge another amount before releasing the one that is held. */
+static void pass_on(struct thread *th)
+{
+	expect(!misc_cg_charge_cgroup(&th->held[1], RES_A, CG(pick_cgroup(th)),
+				      K), "refused where nothing is limited");
+	misc_cg_charge_release(&th->held[0]);
+	misc_cg_charge_transfer(&th->held[0], &th->held[1]);
+}
+
+#define NR_PASSING	4
+
+static void read_passed_on(struct thread *th)
+{
+	u64 usage = read_amount(th, TOP, "current");
+
+	expect(usage >= NR_PASSING * K && usage <= 2 * NR_PASSING * K,
+	       "usage that there never was");
+}
+
+/* A reader that read the credit of one cgroup after the other would see less. */
+static void all_credit_is_read_at_one_moment(struct kunit *test)
+{
+	struct thread *th;
+
+	add_threads(NR_PASSING, pass_on);
+	for (th = threads; th; th = th->next)
+		KUNIT_ASSERT_EQ(test, 0, misc_cg_charge_cgroup(&th->held[0],
+							       RES_A, CG(LEAF),
+							       K));
+	add_threads(2, read_passed_on);
+	run_threads(test);
+	release_all(test);
+}
+
 static void read_everything(struct thread *th)
 {
 	int cg = pick_cgroup(th);
@@ -350,6 +384,7 @@ static void everything_at_once_adds_up(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(charge_that_fits_is_never_refused),
 	KUNIT_CASE(move_is_not_seen_from_above),
+	KUNIT_CASE(all_credit_is_read_at_one_moment),
 	KUNIT_CASE(everything_at_once_adds_up),
 	{}
 };
