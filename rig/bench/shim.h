@@ -24,6 +24,7 @@ typedef uint32_t u32;
 typedef uint8_t u8;
 typedef unsigned int gfp_t;
 
+#define U8_MAX		UINT8_MAX
 #define U64_MAX		UINT64_MAX
 #define S64_MAX		INT64_MAX
 #define S64_MIN		INT64_MIN
@@ -48,6 +49,7 @@ typedef unsigned int gfp_t;
 #define IS_ENABLED(option) 0
 #define check_add_overflow(a, b, sum) __builtin_add_overflow(a, b, sum)
 #define lockdep_assert_held(x)
+#define static_assert(x) _Static_assert(x, "")
 #define might_lock(x)	((void)(x))
 #define pr_info(...)	do { if (0) printf(__VA_ARGS__); } while (0)
 #define pr_warn(...)	pr_info(__VA_ARGS__)
@@ -119,6 +121,7 @@ static inline void atomic64_set_release(atomic64_t *v, s64 n)
 
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define smp_wmb()	__atomic_thread_fence(__ATOMIC_RELEASE)
 
 /*
  * Spinlocks for two threads, like qspinlock: one compare-exchange and one store
@@ -365,6 +368,7 @@ task_get_css(struct task_struct *task, int id)
 #define test_bit(nr, bits) ((bits)[(nr) / 64] >> (nr) % 64 & 1)
 #define __test_and_set_bit(nr, bits) test_bit(nr, bits)
 #define set_bit(nr, bits) ((void)test_bit(nr, bits))
+#define __set_bit(nr, bits) ((bits)[(nr) / 64] |= 1UL << (nr) % 64)
 #define for_each_set_bit(nr, bits, size)				\
 	for ((nr) = 0; (nr) < (size); (nr)++)				\
 		if (test_bit(nr, bits))
