@@ -79,7 +79,7 @@ class MiscCheck(unittest.TestCase):
         args = [sys.executable, '-B', MISC_CHECK, '--root', self.top, *args]
         if cgroup is not None:
             args.append(CGROUP + cgroup)
-        p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600)
         self.assertEqual(p.returncode, status, p.stdout + p.stderr)
         self.assertIn(err, p.stderr)
         self.assertEqual(p.stderr != '', err != '', p.stderr)
