@@ -68,7 +68,7 @@ need python3 python3-prometheus-client
 "$rig/fetch.sh" promtool
 echo "misc_top.py, on what was recorded ..."
 PROMTOOL=$cache/promtool/bin/promtool count /usr/bin/python3 -B "$rig/tests/misc_top/test.py"
-echo "misc_check.py, on what was recorded ..."
+echo "misc_check.py, on copies of hosts ..."
 count /usr/bin/python3 -B "$rig/tests/misc_check/test.py"
 fetch_base "$base"
 "$rig/machine/qemu/build.sh"

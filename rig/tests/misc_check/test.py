@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests tools/cgroup/misc_check.py on copies of hosts: what "record" has recorded in the test machine, changed.
+"""Tests tools/cgroup/misc_check.py on copies of hosts: "recorded", in the form that "record" prints of a host, changed.
 
 The last line counts. What takes a kernel, such as --try, is tested in the Debian system.
 """
