@@ -79,7 +79,7 @@ deb: export SUFFIX := $(value SUFFIX)
 deb: ## Debian packages for a host (CONFIG_FILE=debian|running|path, LOCALMODS=lsmod-file for a small one, SUFFIX=-misc1)
 	@rig/deb/build.sh $(BASE)
 
-deb-check: ## those packages, with LOCALMODS, on a Debian host in the machine: installed, booted, used, removed (an hour or more)
+deb-check: ## those packages, with LOCALMODS, on a Debian host in the machine: installed, booted, used, removed
 	@rig/deb/check.sh $(BASE)
 
 clients: ## test programs that operators use, in that Debian system: a table of results (STOCK=1)

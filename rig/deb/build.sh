@@ -147,9 +147,7 @@ release=$(base_version)$suffix
 version=$(base_version)$suffix
 export DEBFULLNAME=${DEBFULLNAME:-$(git -C "$top" log -1 --format=%an)} DEBEMAIL=${DEBEMAIL:-$(git -C "$top" log -1 --format=%ae)}
 clean
-what="up to an hour on 16 cores, a day on 2"
-[ -z "$mods" ] || what="10 minutes on 16 cores, an hour on 2"
-step "build the packages of Linux $release (the first time: $what)" "deb-build-$base" package
+step "build the packages of Linux $release (all modules take many hours on two cores)" "deb-build-$base" package
 rm -f "$out"/linux-*.{deb,changes,buildinfo}
 mv "$tree"/linux-*.{deb,changes,buildinfo} "$out/"
 cp "$obj/.config" "$out/config-$release"
