@@ -15,7 +15,7 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants series series-update series-check lint bench lock-hold guest machine deb deb-check clients shell boot clean
+.PHONY: help run test defects torture coverage mutants model series series-update series-check lint bench lock-hold guest machine deb deb-check clients shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ coverage: ## coverage of the controller by the KUnit tests: lines and branches
 
 mutants: ## mutation test: the KUnit test that detects each small mistake in the controller (ONLY=part of a name)
 	@rig/test-quality/mutants.sh $(BASE) "$(ONLY)"
+
+model: ## the order of memory accesses without the lock: litmus tests with the kernel's memory model
+	@rig/tests/model/run.sh $(BASE)
 
 series: ## write the patches for git am, three series with cover letters, to build/series
 	@rig/series/write.sh $(BASE)
