@@ -37,7 +37,6 @@
 #include <linux/list.h>
 #include <linux/misc_cgroup.h>
 #include <linux/mutex.h>
-#include <linux/overflow.h>
 #include <linux/ratelimit.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
