@@ -43,7 +43,7 @@ coverage: ## coverage of the controller by the KUnit tests: lines and branches
 mutants: ## mutation test: the KUnit test that detects each small mistake in the controller (ONLY=part of a name)
 	@rig/test-quality/mutants.sh $(BASE) "$(ONLY)"
 
-model: ## the order of memory accesses without the lock: litmus tests with the kernel's memory model
+model: ## charges and releases without the lock: all orders of their steps, and of their memory accesses on weak machines
 	@rig/tests/model/run.sh $(BASE)
 
 series: ## write the patches for git am, three series with cover letters, to build/series

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Checks the order in which CPUs see each other's accesses to credit without the lock, on the weakest machine that the
-# kernel's memory model allows.
+# Checks what CPUs can do to each other in misc-credit.c, which charges and releases without the lock: credit.py goes
+# through all orders of their steps; herd7 through all orders in which they may see each other's steps on the weakest
+# machine that the kernel's memory model allows.
 #
 #   rig/tests/model/run.sh BASE
 #
@@ -86,7 +87,9 @@ litmus() {
 	[ "$failed" = 0 ] || echo "error: each test must be Never, and no weakened one" >&2
 }
 
+need python3
 fetch_base "$base"
 make_herd
 litmus
+/usr/bin/python3 -B "$here/credit.py" || failed=1
 exit "$failed"
