@@ -126,11 +126,13 @@ class Tree:
             self.usage[pos] += amount
         return True
 
+    def refuses(self, cg, stop, amount):
+        return any(self.usage[pos] + amount > self.max[pos] for pos in path(cg, stop))
+
     def usage_add_slow(self, cg, stop, amount):
         """False: a max refuses."""
-        for pos in path(cg, stop):
-            if self.usage[pos] + amount > self.max[pos]:
-                return False
+        if self.refuses(cg, stop, amount):
+            return False
         for pos in path(cg, stop):
             self.usage[pos] += amount
             self.peak[pos] = max(self.peak[pos], self.usage[pos])
@@ -240,6 +242,7 @@ def credit_sum(tree, top):
     left = len(tree.places_below(top))
     i = len(tree.places)
     total = 0
+    frozen = ()
     while left:
         i -= 1
         cg = tree.place(i)
@@ -247,28 +250,31 @@ def credit_sum(tree, top):
             continue
         left -= 1
         if left:
-            total += (yield freeze(cg)) & S64_MAX
+            credit = yield freeze(cg)
         else:
-            total += (yield read(cg)) & S64_MAX
-    while i < len(tree.places):
-        cg = tree.place(i)
-        if is_below(cg, top):
-            yield from credit_thaw(cg)
+            credit = yield read(cg)
+        total += credit & S64_MAX
+        if left and credit >= 0:
+            frozen += (cg,)
+    i = 0
+    while i < len(frozen):
+        yield from credit_thaw(frozen[i])
         i += 1
-    return total
+    return total, frozen
 
 
 # misc.c
 
-def usage_add(tree, cg, stop, amount, now):
-    """Returns "added", "taken" (from credit) or "refused"."""
+def usage_add(tree, cg, stop, amount):
+    """False: refused."""
     if tree.usage_add(cg, stop, amount):
-        return "added"
-    if stop is None:
-        if (yield from credit_take_locked(cg, amount, now)):
-            return "taken"
-    yield from credit_make_room(tree, cg, stop, amount)
-    return "added" if tree.usage_add_slow(cg, stop, amount) else "refused"
+        return True
+    exact = cg
+    while exact != stop and not tree.places_below(exact):
+        exact = PARENT[exact]
+    if not tree.refuses(cg, exact, amount):
+        yield from credit_make_room(tree, exact, stop, amount)
+    return tree.usage_add_slow(cg, stop, amount)
 
 
 def charge(cg, amount):
@@ -276,11 +282,10 @@ def charge(cg, amount):
     if (yield from credit_take(cg, amount, now)):
         return
     tree = Tree((yield lock()))
-    done = yield from usage_add(tree, cg, None, amount, now)
-    if done == "taken":
+    if (yield from credit_take_locked(cg, amount, now)):
         yield unlock(tree, None, [cg])
-    elif done == "added":
-        yield unlock(tree, now)
+    elif (yield from usage_add(tree, cg, None, amount)):
+        yield unlock(tree, now, [cg])
     else:
         yield unlock(tree, ("refuse", None, cg, amount))
 
@@ -300,17 +305,17 @@ def release(cg, amount):
 def move(source, cg, amount):
     stop = common_ancestor(source, cg)
     tree = Tree((yield lock()))
-    if (yield from usage_add(tree, cg, stop, amount, None)) == "refused":
-        yield unlock(tree, ("refuse", stop, cg, amount))
-    else:
+    if (yield from usage_add(tree, cg, stop, amount)):
         tree.usage_sub(source, stop, amount)
         yield unlock(tree, ("move", source, cg, amount))
+    else:
+        yield unlock(tree, ("refuse", stop, cg, amount))
 
 
 def read_usage(top):
     tree = Tree((yield lock()))
-    credit = yield from credit_sum(tree, top)
-    yield unlock(tree, ("read", top, tree.usage[top] - credit), tree.places_below(top))
+    credit, frozen = yield from credit_sum(tree, top)
+    yield unlock(tree, ("read", top, tree.usage[top] - credit), frozen)
 
 
 # misc.max, the capacity, unregistering; with the same max as before: removing a cgroup.
