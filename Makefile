@@ -28,7 +28,7 @@ run: ## the main use case, shown and checked step by step, on an emulated SEV ho
 	@rig/machine/boot.sh --run main-job build/$(BASE)/ours-run $(initrd)
 	@rig/tests/splats.sh build/$(BASE)/ours-run/main-job/kernel.log
 
-test: ## the tests, with the quick scenarios; counts in the last line (STEPS=1000000: steps of the random tests on UML, SEED=1; ALL=1: all scenarios)
+test: ## the tests, with the quick scenarios; counts in the last line (STEPS=1000000: steps of the random tests on UML, SEED=1; ALL=1: all scenarios, more architectures)
 	@rig/tests/all.sh $(BASE)
 
 defects: ## the tests of stock's known defects: a table of their results on stock and on ours

@@ -9,8 +9,10 @@
 #   rig/fetch.sh sparse          $cache/sparse/source: from sid, as older versions cannot parse newer kernels
 #   rig/fetch.sh busybox         $cache/busybox/bin/busybox: static
 #   rig/fetch.sh promtool        $cache/promtool/bin/promtool: Prometheus' checker of metrics and alerts
+#   rig/fetch.sh cross PREFIX    $cache/cross/PREFIX: gcc and binutils for aarch64-linux-gnu or s390x-linux-gnu
 #
-# The packages of the last two are only unpacked: one would remove another busybox, the other start Prometheus.
+# The packages of the last three are only unpacked: one would remove another busybox, one start Prometheus, and a cross
+# compiler would remove gcc-multilib, which 32-bit UML needs.
 # Directories are built under a temporary name and renamed when complete; only the copy of KSRC is updated in place.
 
 . "$(dirname "$0")/kernel/tree.sh"
@@ -173,6 +175,31 @@ program() {
 	mv "$tmp" "$cache/$name"
 }
 
+# cross PREFIX: gcc-PREFIX and cpp-PREFIX are links to the version that they depend on, for example gcc-12-PREFIX.
+cross() {
+	local prefix=$1 dir=$cache/cross/$1 tmp=$cache/cross/$1.tmp packages deb
+	[ -d "$dir" ] && return
+	# The libraries that they are linked with are those of the native ones.
+	need gcc
+	exclusive "fetch-cross-$prefix"
+	[ -d "$dir" ] && return
+	room_for 1
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+	cd "$tmp"
+	update_lists
+	packages=("gcc-$prefix" "cpp-$prefix" "binutils-$prefix")
+	readarray -t -O 3 packages < <(apt-cache depends "gcc-$prefix" "cpp-$prefix" |
+		sed -nE 's/.* Depends: ((gcc|cpp)-[0-9]+-.*)/\1/p' | sort -u)
+	step "fetch gcc for $prefix" "fetch-cross-$prefix" apt-get download "${packages[@]}"
+	for deb in ./*.deb; do
+		dpkg-deb --extract "$deb" .
+	done
+	rm ./*.deb
+	sync -f "$tmp"
+	mv "$tmp" "$dir"
+}
+
 case ${1-} in
 linux) linux "$2" ;;
 config) config "$2" ;;
@@ -180,5 +207,6 @@ qemu) debian_source bookworm qemu ;;
 sparse) debian_source sid sparse ;;
 busybox) program busybox busybox-static ;;
 promtool) program promtool prometheus ;;
-*) die "usage: rig/fetch.sh linux BASE | config BASE | qemu | sparse | busybox | promtool" ;;
+cross) cross "$2" ;;
+*) die "usage: rig/fetch.sh linux BASE | config BASE | qemu | sparse | busybox | promtool | cross PREFIX" ;;
 esac

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Runs the tests of "make test": those of misc_top.py and misc_check.py; KUnit on UML, with much credit and with little,
-# and on 32 bits; calls in an interrupt, which lockdep has to report; then, on the debug kernel in the test machine,
-# KUnit again, allocations that fail, the selftests, and launches of SEV-SNP VMs; then the scenarios. A splat in a
-# kernel's log is a failure like any other. The last line has the counts.
+# and on 32 bits; calls in an interrupt, which lockdep has to report; KUnit on a big-endian machine; then, on the debug
+# kernel in the test machine, KUnit again, allocations that fail, the selftests, and launches of SEV-SNP VMs; then the
+# scenarios. A splat in a kernel's log is a failure like any other. The last line has the counts.
 #
 #   rig/tests/all.sh BASE
 #
-# ALL=1 from the environment: in every scenario, not only the quick ones.
+# ALL=1 from the environment: on more architectures, and in every scenario, not only the quick ones.
 
 . "$(dirname "$0")/scenario.sh"
 
@@ -76,6 +76,8 @@ variants=(uml uml-lock uml-interrupt)
 # 32 bits. Where UML has only one CPU, four CPUs take another kernel.
 ! runs_i386 || variants+=(uml-i386)
 [[ ${variants[*]} = *i386* ]] && { uml_has_smp || [ "${ALL-}" != 1 ]; } || variants+=(smp-i386)
+variants+=(s390x)
+[ "${ALL-}" != 1 ] || variants+=(arm64)
 for variant in "${variants[@]}"; do
 	count "$rig/tests/kunit.sh" "$base" "$variant"
 done

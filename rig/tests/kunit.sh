@@ -13,6 +13,9 @@
 #                  not: lockdep has to report that. It reports once per boot, so each case has a boot
 #   uml-coverage   on one CPU and without checks; leaves gcov's report in build/BASE/coverage.json
 #   smp-i386       32 bits and four CPUs, in QEMU: detects counters that are read in two steps
+#   s390x, arm64   four CPUs of another architecture, in QEMU. s390x is big-endian; on arm64 an exchange is one
+#                  instruction or a loop. QEMU may not show all orders of accesses that these allow: tests/model
+#                  does.
 #
 # From the environment: STEPS, the number of steps of the random tests on UML, and SEED, the seed of their random
 # numbers. The kernel's log, with the results in it, is left in build/BASE/kunit-VARIANT.log.
@@ -29,18 +32,18 @@ for n in STEPS="$steps" SEED="$seed"; do
 done
 
 obj=obj-kunit-$variant
-machine=() options=("CC=ccache gcc") configs=(kunit-checks "kunit-$variant") arguments=()
+machine=() options=("CC=ccache gcc") configs=(kunit-small kunit-checks "kunit-$variant") arguments=() cross='' without=''
 case $variant in
 uml) ;;
 uml-lock)
 	obj="obj-kunit-uml"
-	configs=(kunit-checks kunit-uml)
+	configs=(kunit-small kunit-checks kunit-uml)
 	arguments=(misc_kunit.releases=64) ;;
 uml-interrupt)
 	obj="obj-kunit-uml"
-	configs=(kunit-checks kunit-uml) ;;
+	configs=(kunit-small kunit-checks kunit-uml) ;;
 uml-coverage)
-	configs=("kunit-$variant")
+	configs=(kunit-small "kunit-$variant")
 	# Functions of our own count once, not wherever they are inlined.
 	options+=(CFLAGS_misc.o=-fno-early-inlining CFLAGS_misc-credit.o=-fno-early-inlining)
 	# gcc's libgcov has a mangle_path() too, and writes what it knows from a section that UML's linker
@@ -48,18 +51,38 @@ uml-coverage)
 	options+=("KCPPFLAGS=-Dmangle_path=seq_mangle_path -D__fini_array_end='*(.fini_array.*)__fini_array_end'") ;;
 uml-i386) options+=(SUBARCH=i386) ;;
 smp-i386)
-	configs+=(kunit-smp)
+	configs=(kunit-small kunit-checks kunit-preempt kunit-smp)
 	machine=(--arch=i386 --qemu_args "-smp 4")
 	# TCG is fifty times slower than UML, and its other CPUs only help where tests wait for time.
 	steps=20000 milliseconds=1000 ;;
-*) die "$variant: unknown variant; there are: uml uml-lock uml-i386 uml-interrupt uml-coverage smp-i386" ;;
+arm64 | s390x)
+	configs=(kunit-small kunit-checks kunit-preempt kunit-smp)
+	cross=aarch64-linux-gnu machine=(--arch=arm64)
+	# It has no frame pointers. What they are for needs none there: a WARNING traps where it is.
+	[ "$variant" = arm64 ] || cross=s390x-linux-gnu machine=(--arch=s390) without=CONFIG_FRAME_POINTER
+	machine+=(--cross_compile="$cross-" --qemu_args "-smp 4")
+	options=("CC=ccache $cross-gcc")
+	steps=20000 milliseconds=1000 ;;
+*) die "$variant: unknown variant; there are: uml uml-lock uml-i386 uml-interrupt uml-coverage smp-i386 arm64 s390x" ;;
 esac
 
 need ccache flex bison bc rsync patch gcc make python3
 case $variant in
 *-i386) need gcc-multilib ;;&
 smp-*) need qemu-system-x86 ;;
+arm64) need qemu-system-arm ;;
+s390x)
+	if ! command -v qemu-system-s390x >/dev/null; then
+		update_lists
+		# In Debian 12 it is in qemu-system-misc.
+		need "$(apt-cache search --names-only '^qemu-system-s390x$' | cut -d ' ' -f 1)"
+	fi ;;
 esac
+if [ -n "$cross" ]; then
+	"$rig/fetch.sh" cross "$cross"
+	export PATH=$cache/cross/$cross/usr/bin:$PATH LD_LIBRARY_PATH
+	LD_LIBRARY_PATH=$cache/cross/$cross/usr/lib/$(uname -m)-linux-gnu
+fi
 
 tree_prepare "$base" ours
 if [ "$variant" = uml-i386 ] && uml_has_smp; then
@@ -74,8 +97,12 @@ kunit() {
 }
 
 compile() {
-	local files=("${configs[@]/#/$rig/kernel/configs/}")
-	files=(kernel/cgroup/tests/.kunitconfig "${files[@]/%/.config}")
+	local files=("${configs[@]/#/$rig/kernel/configs/}") tests=kernel/cgroup/tests/.kunitconfig
+	if [ -n "$without" ]; then
+		grep -v "^$without=" "$tree/$tests" >"$build/$base/kunit-$variant.config"
+		tests=$build/$base/kunit-$variant.config
+	fi
+	files=("$tests" "${files[@]/%/.config}")
 	kunit build "${files[@]/#/--kunitconfig=}" "${options[@]/#/--make_options=}" --jobs="$(nproc)"
 }
 
