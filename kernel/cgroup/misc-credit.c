@@ -60,11 +60,12 @@ static s64 misc_cg_credit_freeze(struct misc_cg_counter *counter)
 	return atomic64_fetch_or(MISC_CG_CREDIT_FROZEN, &counter->credit);
 }
 
-static void misc_cg_credit_thaw(struct misc_cg_counter *counter)
+/* Thaw the credit of @counter, if it is frozen. */
+void misc_cg_credit_thaw(struct misc_cg_counter *counter)
 {
 	s64 credit = atomic64_read(&counter->credit);
 
-	if (credit < 0)
+	if (credit < 0 && credit != MISC_CG_CREDIT_CLOSED)
 		atomic64_set_release(&counter->credit, credit & S64_MAX);
 }
 
@@ -166,52 +167,31 @@ static bool misc_cg_credit_find_place(struct misc_cg_res *res)
 	return true;
 }
 
-/* Open credit of @cg with @amount, which a release leaves, if that is allowed. */
-static bool misc_cg_credit_open(struct misc_cg_res *res, struct misc_cg *cg,
-				u64 amount)
+/*
+ * Open the credit of @cg with @amount, for a release that took the lock, if it
+ * is closed, if it is time to open it, and if that is allowed.
+ */
+bool misc_cg_credit_open(struct misc_cg_res *res, struct misc_cg *cg,
+			 u64 amount)
 {
-	struct misc_cg *pos;
+	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
 
+	lockdep_assert_held(&res->lock);
+
+	if (atomic64_read(&counter->credit) != MISC_CG_CREDIT_CLOSED ||
+	    likely(++counter->nr_releases < misc_cg_credit_releases))
+		return false;
+	counter->nr_releases = 0;
 	if (cg->level > MISC_CG_CREDIT_LEVEL || amount >= S64_MAX ||
 	    misc_cg_topmost_exceeded(res, cg, NULL, 0) ||
 	    !misc_cg_credit_find_place(res))
 		return false;
 
 	res->places[res->nr_places++] = cg;
-	for (pos = cg; pos; pos = pos->parent)
-		misc_cg_counter(res, pos)->nr_places++;
-	atomic64_set_release(&misc_cg_counter(res, cg)->credit, amount);
+	atomic64_set_release(&counter->credit, amount);
+	for (; cg; cg = cg->parent)
+		misc_cg_counter(res, cg)->nr_places++;
 	return true;
-}
-
-/* misc_cg_credit_take() for a charge that waited for the lock. */
-bool misc_cg_credit_take_locked(struct misc_cg_counter *counter, u64 amount)
-{
-	if (atomic64_read(&counter->credit) == MISC_CG_CREDIT_CLOSED)
-		return false;
-	misc_cg_credit_thaw(counter);
-	return misc_cg_credit_take(counter, amount);
-}
-
-/*
- * misc_cg_credit_leave() for a release that waited for the lock.  Opens the
- * credit of @cg if it is time to.
- */
-bool misc_cg_credit_leave_locked(struct misc_cg_res *res, struct misc_cg *cg,
-				 u64 amount)
-{
-	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
-
-	lockdep_assert_held(&res->lock);
-
-	if (atomic64_read(&counter->credit) != MISC_CG_CREDIT_CLOSED) {
-		misc_cg_credit_thaw(counter);
-		return misc_cg_credit_leave(counter, amount);
-	}
-	if (likely(++counter->nr_releases < misc_cg_credit_releases))
-		return false;
-	counter->nr_releases = 0;
-	return misc_cg_credit_open(res, cg, amount);
 }
 
 /*

@@ -138,9 +138,9 @@ misc_cg_credit_leave(struct misc_cg_counter *counter, u64 amount)
 	return true;
 }
 
-bool misc_cg_credit_take_locked(struct misc_cg_counter *counter, u64 amount);
-bool misc_cg_credit_leave_locked(struct misc_cg_res *res, struct misc_cg *cg,
-				 u64 amount);
+void misc_cg_credit_thaw(struct misc_cg_counter *counter);
+bool misc_cg_credit_open(struct misc_cg_res *res, struct misc_cg *cg,
+			 u64 amount);
 void misc_cg_credit_make_room(struct misc_cg_res *res, struct misc_cg *cg,
 			      struct misc_cg *stop, u64 amount);
 void misc_cg_credit_close_below(struct misc_cg_res *res, struct misc_cg *top);

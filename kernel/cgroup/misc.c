@@ -31,16 +31,11 @@
  */
 #define pr_fmt(fmt) "cgroup: misc: " fmt
 
-#include <linux/cgroup.h>
 #include <linux/cleanup.h>
 #include <linux/export.h>
-#include <linux/list.h>
-#include <linux/misc_cgroup.h>
-#include <linux/mutex.h>
 #include <linux/ratelimit.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/string.h>
 
 #define CREATE_TRACE_POINTS
@@ -205,16 +200,14 @@ misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
 		       struct misc_cg *stop, u64 amount,
 		       struct misc_cg_refusal *refusal)
 {
-	struct misc_cg *pos, *refusing, *exact = cg;
+	struct misc_cg *pos, *refusing;
 	struct misc_cg_counter *counter;
 
-	/* A charge that is refused below all credit closes none. */
-	while (exact != stop && !misc_cg_counter(res, exact)->nr_places)
-		exact = exact->parent;
-	refusing = misc_cg_find_refusing(res, cg, exact, amount);
-	if (refusing == exact) {
-		misc_cg_credit_make_room(res, exact, stop, amount);
-		refusing = misc_cg_find_refusing(res, exact, stop, amount);
+	refusing = misc_cg_find_refusing(res, cg, stop, amount);
+	/* Where there is no credit, usage is exact: the charge closes none. */
+	if (refusing == stop || misc_cg_counter(res, refusing)->nr_places) {
+		misc_cg_credit_make_room(res, cg, stop, amount);
+		refusing = misc_cg_find_refusing(res, cg, stop, amount);
 	}
 	if (refusing != stop)
 		return misc_cg_refuse(res, cg, refusing, refusal);
@@ -566,45 +559,31 @@ void put_misc_cg(struct misc_cg *cg)
 }
 EXPORT_SYMBOL_GPL(put_misc_cg);
 
-/*
- * The name of the resource, for warnings.  @charge may be a copy of a charge or
- * contain anything, so charge->res is compared and not dereferenced.
- */
-static const char *misc_cg_charge_name(const struct misc_cg_charge *charge)
-{
-	struct misc_cg_res *res;
-
-	for (res = misc_cg_resources; res < misc_cg_res_end(); res++)
-		if (res == charge->res)
-			return res->name;
-	return "unknown resource";
-}
-
 /* True if @charge holds an amount.  Warns if it is a copy of a charge. */
 static bool misc_cg_charge_check_held(struct misc_cg_charge *charge)
 {
 	if (likely(charge->self == charge))
 		return true;
-	WARN_ONCE(charge->self, "%s: a copy of a charge was used\n",
-		  misc_cg_charge_name(charge));
+	WARN_ONCE(charge->self, "misc: a copy of a charge was used\n");
 	return false;
 }
 
 /* True if @charge is empty.  Warns if it is not. */
 static bool misc_cg_charge_check_empty(struct misc_cg_charge *charge)
 {
-	return !WARN_ONCE(charge->self, "%s: this charge is not empty\n",
-			  misc_cg_charge_name(charge));
+	return !WARN_ONCE(charge->self, "misc: a charge is not empty\n");
 }
 
 static noinline int
 misc_cg_charge_locked(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 {
+	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
 	struct misc_cg_refusal refusal = {};
 	int ret = -ENODEV;
 
 	spin_lock(&res->lock);
-	if (misc_cg_credit_take_locked(misc_cg_counter(res, cg), amount))
+	misc_cg_credit_thaw(counter);
+	if (misc_cg_credit_take(counter, amount))
 		ret = 0;
 	else if (res->registered)
 		ret = misc_cg_usage_add(res, cg, NULL, amount, &refusal);
@@ -696,8 +675,12 @@ EXPORT_SYMBOL_GPL(misc_cg_charge_cgroup);
 static noinline void
 misc_cg_release_locked(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 {
+	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+
 	spin_lock(&res->lock);
-	if (!misc_cg_credit_leave_locked(res, cg, amount))
+	misc_cg_credit_thaw(counter);
+	if (!misc_cg_credit_leave(counter, amount) &&
+	    !misc_cg_credit_open(res, cg, amount))
 		misc_cg_usage_sub(res, cg, NULL, amount);
 	spin_unlock(&res->lock);
 }

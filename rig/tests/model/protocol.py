@@ -126,12 +126,12 @@ class Tree:
             self.usage[pos] += amount
         return True
 
-    def refuses(self, cg, stop, amount):
-        return any(self.usage[pos] + amount > self.max[pos] for pos in path(cg, stop))
+    def find_refusing(self, cg, stop, amount):
+        return next((pos for pos in path(cg, stop) if self.usage[pos] + amount > self.max[pos]), stop)
 
     def usage_add_slow(self, cg, stop, amount):
         """False: a max refuses."""
-        if self.refuses(cg, stop, amount):
+        if self.find_refusing(cg, stop, amount) != stop:
             return False
         for pos in path(cg, stop):
             self.usage[pos] += amount
@@ -167,7 +167,7 @@ def credit_leave(cg, amount, now):
 
 def credit_thaw(cg):
     credit = yield read(cg)
-    if credit < 0:
+    if credit < 0 and credit != CLOSED:
         yield store(cg, credit & S64_MAX)
 
 
@@ -212,6 +212,11 @@ def credit_find_place(tree):
 
 
 def credit_open(tree, cg, amount, now):
+    if (yield read(cg)) != CLOSED:
+        return False
+    # How many releases took the lock since the last try: any number.
+    if not (yield either()):
+        return False
     if tree.topmost_exceeded(cg, None, 0) is not None:
         return False
     if not (yield from credit_find_place(tree)):
@@ -219,23 +224,6 @@ def credit_open(tree, cg, amount, now):
     tree.places.append(cg)
     yield store(cg, amount, now)
     return True
-
-
-def credit_take_locked(cg, amount, now):
-    if (yield read(cg)) == CLOSED:
-        return False
-    yield from credit_thaw(cg)
-    return (yield from credit_take(cg, amount, now))
-
-
-def credit_leave_locked(tree, cg, amount, now):
-    if (yield read(cg)) != CLOSED:
-        yield from credit_thaw(cg)
-        return (yield from credit_leave(cg, amount, now))
-    # How many releases took the lock since the last try: any number.
-    if not (yield either()):
-        return False
-    return (yield from credit_open(tree, cg, amount, now))
 
 
 def credit_sum(tree, top):
@@ -269,11 +257,9 @@ def usage_add(tree, cg, stop, amount):
     """False: refused."""
     if tree.usage_add(cg, stop, amount):
         return True
-    exact = cg
-    while exact != stop and not tree.places_below(exact):
-        exact = PARENT[exact]
-    if not tree.refuses(cg, exact, amount):
-        yield from credit_make_room(tree, exact, stop, amount)
+    refusing = tree.find_refusing(cg, stop, amount)
+    if refusing == stop or tree.places_below(refusing):
+        yield from credit_make_room(tree, cg, stop, amount)
     return tree.usage_add_slow(cg, stop, amount)
 
 
@@ -282,7 +268,8 @@ def charge(cg, amount):
     if (yield from credit_take(cg, amount, now)):
         return
     tree = Tree((yield lock()))
-    if (yield from credit_take_locked(cg, amount, now)):
+    yield from credit_thaw(cg)
+    if (yield from credit_take(cg, amount, now)):
         yield unlock(tree, None, [cg])
     elif (yield from usage_add(tree, cg, None, amount)):
         yield unlock(tree, now, [cg])
@@ -295,7 +282,8 @@ def release(cg, amount):
     if (yield from credit_leave(cg, amount, now)):
         return
     tree = Tree((yield lock()))
-    if (yield from credit_leave_locked(tree, cg, amount, now)):
+    yield from credit_thaw(cg)
+    if (yield from credit_leave(cg, amount, now)) or (yield from credit_open(tree, cg, amount, now)):
         yield unlock(tree, None, [cg])
     else:
         tree.usage_sub(cg, None, amount)
