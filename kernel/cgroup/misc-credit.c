@@ -60,15 +60,6 @@ static s64 misc_cg_credit_freeze(struct misc_cg_counter *counter)
 	return atomic64_fetch_or(MISC_CG_CREDIT_FROZEN, &counter->credit);
 }
 
-/* Thaw the credit of @counter, if it is frozen. */
-void misc_cg_credit_thaw(struct misc_cg_counter *counter)
-{
-	s64 credit = atomic64_read(&counter->credit);
-
-	if (credit < 0 && credit != MISC_CG_CREDIT_CLOSED)
-		atomic64_set_release(&counter->credit, credit & S64_MAX);
-}
-
 static bool misc_cg_is_below(struct misc_cg *cg, struct misc_cg *top)
 {
 	while (cg->level > top->level)
@@ -168,8 +159,8 @@ static bool misc_cg_credit_find_place(struct misc_cg_res *res)
 }
 
 /*
- * Open the credit of @cg with @amount, for a release that took the lock, if it
- * is closed, if it is time to open it, and if that is allowed.
+ * Open the closed credit of @cg with @amount, for a release that took the lock,
+ * if it is time to, and if that is allowed.
  */
 bool misc_cg_credit_open(struct misc_cg_res *res, struct misc_cg *cg,
 			 u64 amount)
@@ -178,8 +169,7 @@ bool misc_cg_credit_open(struct misc_cg_res *res, struct misc_cg *cg,
 
 	lockdep_assert_held(&res->lock);
 
-	if (atomic64_read(&counter->credit) != MISC_CG_CREDIT_CLOSED ||
-	    likely(++counter->nr_releases < misc_cg_credit_releases))
+	if (likely(++counter->nr_releases < misc_cg_credit_releases))
 		return false;
 	counter->nr_releases = 0;
 	if (cg->level > MISC_CG_CREDIT_LEVEL || amount >= S64_MAX ||

@@ -138,7 +138,22 @@ misc_cg_credit_leave(struct misc_cg_counter *counter, u64 amount)
 	return true;
 }
 
-void misc_cg_credit_thaw(struct misc_cg_counter *counter);
+/*
+ * All functions below are called with the lock of the resource held.
+ */
+
+/* Thaw the credit of @counter if it is frozen.  Return false if it is closed. */
+static __always_inline bool misc_cg_credit_thaw(struct misc_cg_counter *counter)
+{
+	s64 credit = atomic64_read(&counter->credit);
+
+	if (likely(credit == MISC_CG_CREDIT_CLOSED))
+		return false;
+	if (credit < 0)
+		atomic64_set_release(&counter->credit, credit & S64_MAX);
+	return true;
+}
+
 bool misc_cg_credit_open(struct misc_cg_res *res, struct misc_cg *cg,
 			 u64 amount);
 void misc_cg_credit_make_room(struct misc_cg_res *res, struct misc_cg *cg,

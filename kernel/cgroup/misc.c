@@ -582,8 +582,8 @@ misc_cg_charge_locked(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 	int ret = -ENODEV;
 
 	spin_lock(&res->lock);
-	misc_cg_credit_thaw(counter);
-	if (misc_cg_credit_take(counter, amount))
+	if (misc_cg_credit_thaw(counter) &&
+	    misc_cg_credit_take(counter, amount))
 		ret = 0;
 	else if (res->registered)
 		ret = misc_cg_usage_add(res, cg, NULL, amount, &refusal);
@@ -676,11 +676,14 @@ static noinline void
 misc_cg_release_locked(struct misc_cg_res *res, struct misc_cg *cg, u64 amount)
 {
 	struct misc_cg_counter *counter = misc_cg_counter(res, cg);
+	bool left;
 
 	spin_lock(&res->lock);
-	misc_cg_credit_thaw(counter);
-	if (!misc_cg_credit_leave(counter, amount) &&
-	    !misc_cg_credit_open(res, cg, amount))
+	if (misc_cg_credit_thaw(counter))
+		left = misc_cg_credit_leave(counter, amount);
+	else
+		left = misc_cg_credit_open(res, cg, amount);
+	if (!left)
 		misc_cg_usage_sub(res, cg, NULL, amount);
 	spin_unlock(&res->lock);
 }

@@ -163,13 +163,16 @@ def credit_leave(cg, amount, now):
         credit = found
 
 
-# misc-credit.c
-
 def credit_thaw(cg):
     credit = yield read(cg)
-    if credit < 0 and credit != CLOSED:
+    if credit == CLOSED:
+        return False
+    if credit < 0:
         yield store(cg, credit & S64_MAX)
+    return True
 
+
+# misc-credit.c
 
 def credit_close(tree, i):
     cg = tree.place(i)
@@ -212,8 +215,6 @@ def credit_find_place(tree):
 
 
 def credit_open(tree, cg, amount, now):
-    if (yield read(cg)) != CLOSED:
-        return False
     # How many releases took the lock since the last try: any number.
     if not (yield either()):
         return False
@@ -268,8 +269,7 @@ def charge(cg, amount):
     if (yield from credit_take(cg, amount, now)):
         return
     tree = Tree((yield lock()))
-    yield from credit_thaw(cg)
-    if (yield from credit_take(cg, amount, now)):
+    if (yield from credit_thaw(cg)) and (yield from credit_take(cg, amount, now)):
         yield unlock(tree, None, [cg])
     elif (yield from usage_add(tree, cg, None, amount)):
         yield unlock(tree, now, [cg])
@@ -282,8 +282,11 @@ def release(cg, amount):
     if (yield from credit_leave(cg, amount, now)):
         return
     tree = Tree((yield lock()))
-    yield from credit_thaw(cg)
-    if (yield from credit_leave(cg, amount, now)) or (yield from credit_open(tree, cg, amount, now)):
+    if (yield from credit_thaw(cg)):
+        left = yield from credit_leave(cg, amount, now)
+    else:
+        left = yield from credit_open(tree, cg, amount, now)
+    if left:
         yield unlock(tree, None, [cg])
     else:
         tree.usage_sub(cg, None, amount)
