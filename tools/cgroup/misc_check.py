@@ -365,6 +365,9 @@ def kvm_of(host):
             name: switch(host.text('%s/parameters/%s' % (folder, name)))
             for name in host.list(folder + '/parameters')
             if name in ('sev', 'sev_es', 'sev_snp', 'npt', 'nrips', 'lbrv', 'tdx', 'mmio_caching')}
+    # How many of the ASIDs of SEV-ES are for SEV-SNP only; 0: they share them.
+    kvm['snp_only'] = int(host.text(
+        '/sys/module/kvm_amd/parameters/ciphertext_hiding_asids') or 0)
     try:
         os.close(os.open(host.at('/dev/kvm'), os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
@@ -492,7 +495,7 @@ def why_not_in_kvm(host, kind, facts):
     if not cpu[kind]:
         return why_not_in_cpu(kind, cpu)
     if kind != 'sev' and parameters.get('sev') is False:
-        return 'SEV-ES and SEV-SNP need SEV, which is off', 'see sev'
+        return 'SEV-ES and SEV-SNP need SEV, which is off', 'see SEV'
     if kind != 'sev' and kvm['parameters']['kvm'].get('mmio_caching') is False:
         return '%s needs the parameter mmio_caching of kvm, which is off' % name, 'remove it'
     if kind != 'sev' and parameters.get('lbrv') is False:
@@ -516,12 +519,22 @@ def no_asids(kind):
             'raise "SEV-ES ASID space limit" in the BIOS')
 
 
+def sev_es_asids(facts):
+    """How many ASIDs SEV-ES and SEV-SNP have together; None if that is not known."""
+    if facts['cpu']['min_sev_asid']:
+        return facts['cpu']['min_sev_asid'] - 1
+    return (facts['capacity'] or {}).get('sev_es')
+
+
 def why_not_on_host(host, kind, facts):
     """What the host lacks for a kind of VM, as pairs of what and what to do."""
     cpu, kvm = facts['cpu'], facts['kvm']
     module = 'kvm_intel' if kind == 'tdx' else 'kvm_amd'
     parameters = kvm['parameters'][module]
     if switched_on(kind, facts):
+        if kind == 'sev_es' and kvm['snp_only'] and kvm['snp_only'] == sev_es_asids(facts):
+            yield ('all ASIDs that SEV-ES could have are for SEV-SNP',
+                   'load kvm_amd with a lower ciphertext_hiding_asids than %d' % kvm['snp_only'])
         if kvm['device']:
             yield ('/dev/kvm: ' + kvm['device'],
                    'run this as a user who may open it (group kvm), '
@@ -681,6 +694,11 @@ def notes_of(host, facts, levels, hierarchy):
     notes = []
     if facts['controller']['kind'] == 'none':
         return ['VMs can have no limits: ' + facts['controller']['by']]
+    snp_only, together = facts['kvm']['snp_only'], sev_es_asids(facts)
+    if snp_only:
+        notes.append('of the ASIDs that are counted as sev_es, SEV-SNP has %d, and SEV-ES %s: '
+                     'VMs of one kind can be refused while ASIDs for the other are left' % (
+                         snp_only, 'the others' if together is None else together - snp_only))
     if hierarchy.on_v1:
         notes.append('misc is on cgroup v1: limits of v2 cgroups do not exist, and no VM counts '
                      'for them')
@@ -826,7 +844,7 @@ def lines_of(facts, levels, hierarchy, verdicts):
             text = 'not known: ' + '; '.join(verdict['unknown'])
         else:
             text = 'no VM: ' + verdict['problems'][0]['problem']
-        yield line(kind, text)
+        yield line(KINDS[kind], text)
         if verdict['possible'] is None:
             yield line('', 'try it: %s --try --vm %s' % (os.path.basename(sys.argv[0]), kind))
         for i, problem in enumerate(verdict['problems']):

@@ -31,9 +31,9 @@ cgroup      /tenants/b: sev 0 of max, sev_es 0 of max
 has VMs     /tenants/a: sev 2
             PID 120, sev-vm, in /tenants/a: 2 VMs, encrypted or not
 
-sev         a VM could be started: 4 left, by the numbers of /tenants
-sev_es      a VM could be started: 5 left, by the numbers of /
-sev_snp     no VM: this is a virtual machine, whose CPU shows no SEV-SNP
+SEV         a VM could be started: 4 left, by the numbers of /tenants
+SEV-ES      a VM could be started: 5 left, by the numbers of /
+SEV-SNP     no VM: this is a virtual machine, whose CPU shows no SEV-SNP
             -> run it on the host itself
 '''
 
@@ -93,7 +93,8 @@ class MiscCheck(unittest.TestCase):
 
     def verdict(self, kind, cgroup, *lines, status=1):
         """The lines about a kind of VM, alone and among the others'."""
-        lines = ['%-11s %s' % (kind if not i else '', x) for i, x in enumerate(lines)]
+        label = {'sev': 'SEV', 'sev_es': 'SEV-ES', 'sev_snp': 'SEV-SNP', 'tdx': 'TDX'}[kind]
+        lines = ['%-11s %s' % (label if not i else '', x) for i, x in enumerate(lines)]
         out = self.lines(cgroup, '--vm', kind, status=status)
         self.assertEqual(out[out.index('') + 1:], lines)
 
@@ -246,7 +247,7 @@ class MiscCheck(unittest.TestCase):
         for line in ('hierarchy   v1, at /sys/fs/cgroup/misc',
                      'cgroup      /tenants: sev 2 of 6, sev_es 0 of max',
                      'note        misc is on cgroup v1: limits of v2 cgroups do not exist, and no VM counts for them',
-                     'sev         a VM could be started: 4 left, by the numbers of /tenants'):
+                     'SEV         a VM could be started: 4 left, by the numbers of /tenants'):
             self.assertIn(line + '\n', out)
         self.run_it('/unified/somewhere', status=2, err='not a cgroup of the v1 hierarchy that has misc')
 
@@ -254,7 +255,7 @@ class MiscCheck(unittest.TestCase):
         self.v1()
         self.write('/proc/self/mountinfo', '25 2 0:22 / /sys/fs/cgroup/unified rw - cgroup2 cgroup rw\n')
         self.says('hierarchy   v1, not mounted here', None, status=3)
-        self.says('sev         not known: limits and usage: the misc controller is on a v1 hierarchy, which is not '
+        self.says('SEV         not known: limits and usage: the misc controller is on a v1 hierarchy, which is not '
                   'mounted here', None, status=3)
 
     def test_no_controller(self):
@@ -263,7 +264,7 @@ class MiscCheck(unittest.TestCase):
         self.write('/proc/kallsyms', '0000000000000000 T kvm_init\n')
         self.write('/proc/cgroups', 'cpu\t0\t7\t1\n')
         self.says('controller  none: this kernel has no misc controller (CONFIG_CGROUP_MISC)', '/tenants/b', status=3)
-        self.says('sev         not known: how many ASIDs are in use: there is no misc controller', '/tenants/b',
+        self.says('SEV         not known: how many ASIDs are in use: there is no misc controller', '/tenants/b',
                   status=3)
         self.write('/proc/cmdline', 'quiet cgroup_disable=memory,misc\n')
         self.says('controller  none: the kernel was started with cgroup_disable=misc', '/tenants/b', status=3)
@@ -309,13 +310,13 @@ class MiscCheck(unittest.TestCase):
     def test_snp_not_usable(self):
         self.replace('/proc/cpuinfo', ' hypervisor', '')
         self.assertTrue(self.lines('/tenants/b', '--vm', 'sev_snp', status=1)[-2].startswith(
-            'sev_snp     no VM: the kernel has found SEV-SNP unusable, or the BIOS has not switched it on'))
+            'SEV-SNP     no VM: the kernel has found SEV-SNP unusable, or the BIOS has not switched it on'))
 
     def test_switched_off(self):
         self.replace('/sys/module/kvm_amd/parameters/sev_es', 'Y', 'N')
         for word in ('kvm_amd.sev_es=0', 'kvm-amd.sev_es=off'):
             self.write('/proc/cmdline', 'quiet %s kvm.x=1\n' % word)
-            self.says("sev_es      no VM: SEV-ES is switched off by %s on the kernel's command line" % word, '/tenants/b')
+            self.says("SEV-ES      no VM: SEV-ES is switched off by %s on the kernel's command line" % word, '/tenants/b')
         self.write('/proc/cmdline', 'quiet\n')
         self.write('/etc/modprobe.d/kvm.conf', '# options kvm_amd sev=0\noptions kvm_amd nested=0 sev_es=N\n')
         self.verdict('sev_es', '/tenants/b', 'no VM: SEV-ES is switched off by sev_es=N in /etc/modprobe.d/kvm.conf',
@@ -323,20 +324,20 @@ class MiscCheck(unittest.TestCase):
         self.write('/etc/modprobe.d/kvm.conf', '')
         self.write('/etc/modprobe.d/kvm.conf.old', 'options kvm_amd sev_es=0\n')
         self.replace('/sys/module/kvm/parameters/mmio_caching', 'Y', 'N')
-        self.says('sev_es      no VM: SEV-ES needs the parameter mmio_caching of kvm, which is off', '/tenants/b')
+        self.says('SEV-ES      no VM: SEV-ES needs the parameter mmio_caching of kvm, which is off', '/tenants/b')
 
     def test_needs_npt(self):
         self.replace('/sys/module/kvm_amd/parameters/sev', 'Y', 'N')
         self.replace('/sys/module/kvm_amd/parameters/npt', 'Y', 'N')
-        self.says('sev         no VM: SEV needs npt, and kvm_amd has it off', '/tenants/b', '--vm', 'sev', status=1)
+        self.says('SEV         no VM: SEV needs npt, and kvm_amd has it off', '/tenants/b', '--vm', 'sev', status=1)
 
     def test_failed_firmware(self):
         for name in ('sev', 'sev_es'):
             self.write('/sys/module/kvm_amd/parameters/' + name, 'N\n')
-        self.says('sev         no VM: kvm_amd has switched SEV off, which it does if the firmware fails', '/tenants/b',
+        self.says('SEV         no VM: kvm_amd has switched SEV off, which it does if the firmware fails', '/tenants/b',
                   status=1)
         self.remove('/sys/class/misc/sev')
-        self.says('sev         no VM: no firmware of the PSP with SEV was found', '/tenants/b', status=1)
+        self.says('SEV         no VM: no firmware of the PSP with SEV was found', '/tenants/b', status=1)
 
     def test_firmware_later(self):
         self.write('/sys/module/ccp/parameters/psp_init_on_probe', 'N\n')
@@ -362,7 +363,7 @@ class MiscCheck(unittest.TestCase):
     def test_no_device(self):
         self.remove('/dev/kvm')
         self.says('            /dev/kvm: No such file or directory', '/tenants/b', status=1)
-        self.says('sev         no VM: /dev/kvm: No such file or directory', '/tenants/b', status=1)
+        self.says('SEV         no VM: /dev/kvm: No such file or directory', '/tenants/b', status=1)
 
     def test_ranges_of_asids(self):
         self.write(CGROUP + '/misc.capacity', 'sev_es 15\n')
@@ -376,6 +377,17 @@ class MiscCheck(unittest.TestCase):
         self.write('/sys/module/kvm_amd/parameters/sev_snp', 'Y\n')
         self.verdict('sev_snp', '/tenants/b', 'a VM could be started: 5 left, by the numbers of /', status=0)
 
+    def test_ciphertext_hiding(self):
+        self.write('/sys/module/kvm_amd/parameters/sev_snp', 'Y\n')
+        self.write('/sys/module/kvm_amd/parameters/ciphertext_hiding_asids', '3\n')
+        self.says('note        of the ASIDs that are counted as sev_es, SEV-SNP has 3, and SEV-ES 2: VMs of one kind can be '
+                  'refused while ASIDs for the other are left', '/tenants/b')
+        self.verdict('sev_es', '/tenants/b', 'a VM could be started: 5 left, by the numbers of /', status=0)
+        self.write('/sys/module/kvm_amd/parameters/ciphertext_hiding_asids', '5\n')
+        self.verdict('sev_es', '/tenants/b', 'no VM: all ASIDs that SEV-ES could have are for SEV-SNP',
+                     '-> load kvm_amd with a lower ciphertext_hiding_asids than 5')
+        self.verdict('sev_snp', '/tenants/b', 'a VM could be started: 5 left, by the numbers of /', status=0)
+
     def intel(self):
         self.write('/proc/cpuinfo', 'vendor_id\t: GenuineIntel\nmodel name\t: Xeon\nflags\t\t: vmx tdx_host_platform\n')
         self.remove('/sys/module/kvm_amd')
@@ -387,14 +399,14 @@ class MiscCheck(unittest.TestCase):
         self.intel()
         out = self.lines('')
         self.assertIn('CPU         Xeon: no SEV; TDX for hosts', out)
-        self.assertEqual(out[-1], 'tdx         a VM could be started: 30 left, by the numbers of /')
-        self.assertNotIn('sev_snp', '\n'.join(out))
+        self.assertEqual(out[-1], 'TDX         a VM could be started: 30 left, by the numbers of /')
+        self.assertNotIn('SEV-SNP', '\n'.join(out))
         self.verdict('sev', '', 'no VM: the CPU has no SEV, only CPUs of AMD have (this is GenuineIntel)',
                      '-> use a host with AMD EPYC')
         self.write('/sys/module/kvm_intel/parameters/tdx', 'N\n')
-        self.says('tdx         no VM: kvm_intel has TDX off', '', status=1)
+        self.says('TDX         no VM: kvm_intel has TDX off', '', status=1)
         self.remove('/sys/module/kvm_intel/parameters/tdx')
-        self.says('tdx         no VM: this kernel has no TDX for hosts', '', status=1)
+        self.says('TDX         no VM: this kernel has no TDX for hosts', '', status=1)
 
     def test_what_an_installer_wants_to_know(self):
         self.write('/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c', '\6\0\0\0\1')
