@@ -66,7 +66,7 @@ base_version() {
 # edit PATH FILE VERSION: writes the base's PATH, with our patch applied, to FILE. Several patches are tried in this
 # order: PATH.BASE.patch for bases up to VERSION, newest first; PATH.patch; PATH.BASE.patch for newer bases.
 edit() {
-	local path=$1 file=$2 version=$3 patches=() from b p log=$build/log/overlay.log
+	local path=$1 file=$2 version=$3 patches=() from b p why='' log=$build/log/overlay.log
 	from=$home/source/$(base_path "$path")
 	[ ! -f "$top/$path.patch" ] || patches=("$top/$path.patch")
 	for b in $bases; do
@@ -87,10 +87,12 @@ edit() {
 	for p in "${patches[@]}"; do
 		patch --quiet --forward --fuzz=0 -r - -o "$file" "$from" "$p" >"$log" 2>&1 && return
 	done
-	# Apply the first patch again, to report the hunk that fails.
-	patch --forward --fuzz=0 -r - -o "$file" "$from" "${patches[0]}" >"$log" 2>&1 || true
-	die "${KSRC:+KSRC=$KSRC, }Linux $version: $path: ${patches[0]##*/} does not apply: $(grep -m 1 -E \
-		'FAILED|malformed|previously applied' "$log" || tail -n 1 "$log")"
+	# Apply them again, to report the first hunk of each that fails.
+	for p in "${patches[@]}"; do
+		patch --forward --fuzz=0 -r - -o "$file" "$from" "$p" >"$log" 2>&1 || true
+		why+="; ${p##*/}: $(grep -m 1 -E 'FAILED|malformed|previously applied' "$log" || tail -n 1 "$log")"
+	done
+	die "${KSRC:+KSRC=$KSRC, }Linux $version: no patch of $path applies$why"
 }
 
 # overlay_files DIR: writes every file that this clone adds to the base or changes in it.
