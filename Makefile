@@ -24,7 +24,7 @@ help: ## this list
 run: ## the main use case, shown and checked step by step, on an emulated SEV host
 	@rig/kernel/build.sh $(BASE) ours run
 	@rig/machine/qemu/build.sh
-	@rig/machine/initrd.sh $(initrd) rig/tests/guest
+	@rig/machine/initrd.sh $(initrd) rig/tests/in-machine
 	@rig/machine/boot.sh --run main-job build/$(BASE)/ours-run $(initrd)
 	@rig/tests/splats.sh build/$(BASE)/ours-run/main-job/kernel.log
 
@@ -93,7 +93,7 @@ shell: override export RUN := $(value RUN)
 shell: ## prompt in the test machine, or one command: RUN='sev-vm 3' (STOCK=1, CONFIG=debug)
 	@rig/kernel/build.sh $(BASE) $(flavor) $(CONFIG)
 	@rig/machine/qemu/build.sh
-	@rig/machine/initrd.sh $(initrd) rig/tests/guest
+	@rig/machine/initrd.sh $(initrd) rig/tests/in-machine
 	@if [ -n "$$RUN" ]; then set -- --command "$$RUN"; else set -- --shell; fi; \
 		rig/machine/boot.sh "$$@" build/$(BASE)/$(flavor)-$(CONFIG) $(initrd)
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../machine/guest/lib.h"
+#include "../machine/initramfs/lib.h"
 
 #define ROOT	"/cg"
 #define RUN	"/sys/module/bench/parameters/run"

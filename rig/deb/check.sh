@@ -40,9 +40,9 @@ boot first
 tr -d '\r' <"$results/first/console.log" | sed -n 's/^lsmod: //p' >"$results/lsmod"
 CONFIG_FILE=debian LOCALMODS=$results/lsmod "$rig/deb/build.sh" "$base"
 step "lintian" "deb-lintian" lintian --fail-on error "$debs"/misc-cgroup-tools_*.changes
-cp "$debs"/linux-{image,headers}-*.deb "$debs"/misc-cgroup-tools_*.deb "$rig/tests/guest/main-job" "$files/"
+cp "$debs"/linux-{image,headers}-*.deb "$debs"/misc-cgroup-tools_*.deb "$rig/tests/in-machine/main-job" "$files/"
 for program in sev-vm in-cgroupns; do
-	gcc -O2 -Wall -Werror -static -o "$files/$program" "$rig/machine/guest/$program.c"
+	gcc -O2 -Wall -Werror -static -o "$files/$program" "$rig/machine/initramfs/$program.c"
 done
 basename "$debs"/config-* | sed 's/^config-//' >"$files/release"
 for script in install ours back gone; do

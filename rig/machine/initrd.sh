@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Makes the test machine's initramfs: busybox and, in /rig, the contents of machine/guest and of each FOLDER. C files
-# at the top of these folders are compiled to programs.
+# Makes the test machine's initramfs: busybox and, in /rig, the contents of machine/initramfs and of each FOLDER. C
+# files at the top of these folders are compiled to programs.
 #
 #   rig/machine/initrd.sh OUTPUT [FOLDER...]
 
@@ -19,12 +19,12 @@ chmod 755 "$root"
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,rig}
 cp "$cache/busybox/bin/busybox" "$root/bin/"
 ln -s busybox "$root/bin/sh"
-cp "$rig/machine/guest/init" "$root/init"
-for folder in "$rig/machine/guest" "$@"; do
+cp "$rig/machine/initramfs/init" "$root/init"
+for folder in "$rig/machine/initramfs" "$@"; do
 	for f in "$folder"/*; do
 		case $f in
 		*.h) ;;
-		*.c) gcc -O2 -Wall -Werror -static -I"$rig/machine/guest" -o "$root/rig/$(basename "$f" .c)" "$f" ;;
+		*.c) gcc -O2 -Wall -Werror -static -I"$rig/machine/initramfs" -o "$root/rig/$(basename "$f" .c)" "$f" ;;
 		*) cp -a "$f" "$root/rig/" ;;
 		esac
 	done

@@ -193,7 +193,7 @@ no_controller() {
 	cp "$tree/obj-misc-n-kvm-y/arch/x86/boot/bzImage" "$out/"
 	cpio --quiet -o -H newc </dev/null >"$out/modules.cpio"
 	cp -r "$build/$base/selftests" "$out/test/tests"
-	"$rig/machine/initrd.sh" "$out/initrd.cpio" "$rig/tests/guest" "$out/test"
+	"$rig/machine/initrd.sh" "$out/initrd.cpio" "$rig/tests/in-machine" "$out/test"
 }
 
 [ -d "$tree" ] || step "make a git repository of $base (once)" "series-init-$base" init

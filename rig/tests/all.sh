@@ -28,7 +28,7 @@ count() {
 	rm "$out/count"
 }
 
-# in_machine NAME TESTS [OPTION...]: runs TESTS (see tests/guest/selftests) in the machine; OPTIONs are for boot.sh.
+# in_machine NAME TESTS [OPTION...]: runs TESTS (see tests/in-machine/selftests) in the machine; OPTIONs are for boot.sh.
 in_machine() {
 	local name=$1 tests=$2
 	shift 2
@@ -92,7 +92,7 @@ if grep -q sev_count_es_asids "$home/ours/arch/x86/kvm/svm/svm.h"; then
 	kunit=misc_cg_sev_es_kunit
 	step "build $kunit" "$kunit-$base" tree_module ours debug "$rig/tests/sev-es-capacity" "$out/test"
 fi
-"$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/guest" "$out/test"
+"$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/in-machine" "$out/test"
 snp=''
 ! grep -qs KVM_X86_SNP_VM "$home/ours/arch/x86/kvm/svm/sev.c" || snp='snp-launch'
 # The first VM comes before the selftests: it loads kvm_amd.

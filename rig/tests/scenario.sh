@@ -6,7 +6,7 @@
 #   psp PROPERTIES    PSP properties, see machine/qemu/psp.c
 #   kernel WORDS      added to the kernel's command line
 #   bases BASES       bases that have the scenario (default: all)
-#   tests TESTS       arguments of tests/guest/selftests
+#   tests TESTS       arguments of tests/in-machine/selftests
 #   skips REASONS     extended regular expression: a subtest that is skipped for one of these reasons does not apply
 #   quick             the scenario runs in every "make test"; the others only with ALL=1
 

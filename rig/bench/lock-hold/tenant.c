@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "../../machine/guest/lib.h"
+#include "../../machine/initramfs/lib.h"
 
 #define ROOT	"/sys/fs/cgroup"
 #define TENANT	ROOT "/tenant"

@@ -29,7 +29,7 @@ rm -rf "$files"
 mkdir -p "$files/modules"
 find "$rig/tests/clients" -maxdepth 1 -type f ! -name ".*" ! -name run.sh -exec cp -t "$files" {} +
 cp "$top"/tools/cgroup/misc_{top,check}.py "$files/"
-gcc -O2 -Wall -Werror -static -o "$files/sev-vm" "$rig/machine/guest/sev-vm.c"
+gcc -O2 -Wall -Werror -static -o "$files/sev-vm" "$rig/machine/initramfs/sev-vm.c"
 (cd "$files/modules" && cpio --quiet -id) <"$kernel/modules.cpio"
 truncate -s 32M "$files.img"
 /sbin/mke2fs -q -F -t ext4 -O ^has_journal -d "$files" "$files.img"

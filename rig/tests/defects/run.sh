@@ -48,7 +48,7 @@ for flavor in stock fixed ours; do
 	"$rig/kernel/build.sh" "$base" "$flavor" run
 	step "build the KUnit tests of known defects" "defects-$base-$flavor" tree_module "$flavor" run "$rig/tests/defects" \
 		"$out/test" CFLAGS_defects_kunit.o="$([ "$flavor" = ours ] || echo -DSTOCK)"
-	"$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/guest" "$out/test"
+	"$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/in-machine" "$out/test"
 	echo "run the tests on $flavor ... (logs: build/$base/$flavor-run)"
 	in_machine "$flavor" usual "$(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")defects_kunit"
 	for name in "${scenarios[@]}"; do

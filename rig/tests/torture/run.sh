@@ -21,7 +21,7 @@ configs=(debug kcsan)
 for config in "${configs[@]}"; do
 	"$rig/kernel/build.sh" "$base" ours "$config"
 done
-"$rig/machine/initrd.sh" "$out/initrd.cpio" "$rig/tests/guest" "$rig/tests/torture"
+"$rig/machine/initrd.sh" "$out/initrd.cpio" "$rig/tests/in-machine" "$rig/tests/torture"
 
 for config in "${configs[@]}"; do
 	dir=$out/ours-$config/torture
