@@ -15,7 +15,7 @@ MINUTES ?= 5
 flavor = $(if $(filter 1,$(STOCK)),stock,ours)
 initrd = build/$(BASE)/initrd.cpio
 
-.PHONY: help run test defects torture coverage mutants model series series-update series-check lint bench lock-hold guest machine deb deb-check clients shell boot clean
+.PHONY: help run test defects torture coverage mutants model series series-update series-check lint bench lock-hold guest debian deb deb-check clients shell boot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,7 +72,7 @@ guest: ## boot Linux as an SEV guest, charged while it runs; a second guest is r
 	@rig/machine/boot.sh --run sev-guest build/$(BASE)/$(flavor)-run $(initrd)
 	@rig/tests/splats.sh build/$(BASE)/$(flavor)-run/sev-guest/kernel.log
 
-machine: ## root prompt in a Debian system with podman, runc, QEMU and more, in the test machine (STOCK=1)
+debian: ## root prompt in a Debian system with podman, runc, QEMU and more, in the test machine (STOCK=1)
 	@rig/tests/clients/run.sh --login $(BASE) $(flavor)
 
 # $(value): a path may have a dollar sign.
