@@ -131,6 +131,13 @@ after_patch() {
 	local objects uml=kernel/cgroup/
 	build misc-y-kvm-m allnoconfig "$rig/kernel/configs/run.config" \
 		<(printf 'CONFIG_%s\n' CGROUP_MISC=y KVM=m KVM_AMD=m) -- vmlinux modules
+	# Few objects depend on these options: make compiles only those again.
+	if [ ! -d "$tree/obj-misc-n-kvm-y" ]; then
+		rm -rf "$tree/obj-copy"
+		cp -a "$tree/obj-misc-y-kvm-m" "$tree/obj-copy"
+		rm "$tree/obj-copy/.config"
+		mv "$tree/obj-copy" "$tree/obj-misc-n-kvm-y"
+	fi
 	build misc-n-kvm-y allnoconfig "$rig/kernel/configs/run.config" \
 		<(printf 'CONFIG_%s\n' CGROUP_MISC=n KVM=y KVM_AMD=y) -- vmlinux
 	build_checked
