@@ -10,7 +10,7 @@ and later ones; BASES are those that apply, as a regular expression.
 
 A changed place is found in the file as each patch leaves it: it is changed there if all its old lines are there, one
 after the other, or, if lines were only added, the line above them.  So it becomes part of the patch that the newest of
-its old lines comes from.
+its old lines comes from.  If lines were replaced by as many others, each of them is a place.
 """
 
 import difflib
@@ -31,7 +31,12 @@ def opcodes(old, new):
 
 def updated(versions, new):
     """The versions of a file, each a list of lines, changed so that the last one is NEW."""
-    changes = [change[1:] for change in opcodes(versions[-1], new) if change[0] != "equal"]
+    changes = []
+    for kind, first, last, new_first, new_last in opcodes(versions[-1], new):
+        if kind == "replace" and last - first == new_last - new_first:
+            changes += [(first + i, first + i + 1, new_first + i, new_first + i + 1) for i in range(last - first)]
+        elif kind != "equal":
+            changes.append((first, last, new_first, new_last))
     place = list(range(len(versions[-1])))      # where the lines of the last version are in this one, or None
     results = []
     for this, following in zip(reversed(versions), [None, *reversed(versions[1:])]):
