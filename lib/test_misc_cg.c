@@ -111,7 +111,6 @@ static int test_file_move(struct test_file *f)
 	return ret;
 }
 
-/* Charge @cg, or the cgroup of the current task if @cg is NULL. */
 static int test_file_charge(struct test_file *f, struct misc_cg *cg,
 			    const char *name, u64 amount)
 {

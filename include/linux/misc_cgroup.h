@@ -3,11 +3,14 @@
  * Miscellaneous cgroup controller: limits on countable host resources that no
  * other controller covers.
  *
+ * Copyright 2020 Google LLC
+ * Author: Vipin Sharma <vipinsh@google.com>
+ *
  * A provider registers a resource and charges to a cgroup each amount that it
  * hands out.
  */
-#ifndef _LINUX_MISC_CGROUP_H
-#define _LINUX_MISC_CGROUP_H
+#ifndef _MISC_CGROUP_H_
+#define _MISC_CGROUP_H_
 
 #include <linux/types.h>
 
@@ -119,4 +122,4 @@ static inline void put_misc_cg(struct misc_cg *cg)
 }
 
 #endif /* CONFIG_CGROUP_MISC */
-#endif /* _LINUX_MISC_CGROUP_H */
+#endif /* _MISC_CGROUP_H_ */

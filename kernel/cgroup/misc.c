@@ -2,9 +2,12 @@
 /*
  * Miscellaneous cgroup controller
  *
+ * Copyright 2020 Google LLC
+ * Author: Vipin Sharma <vipinsh@google.com>
+ *
  * Limits and tracks host resources that are scarce and countable and belong to
  * no other controller.  Documentation/admin-guide/cgroup-v2.rst describes the
- * misc.* files, Documentation/core-api/misc-cgroup.rst the calls for drivers.
+ * misc.* files.
  *
  * - A *resource* has a name and a capacity: how much of it the host has.
  * - A *provider* is the driver that registers a resource, hands out amounts of
@@ -22,9 +25,9 @@
  * that is charged or read.  It does not disable interrupts: providers charge
  * and release in tasks.
  *
- * Where charges are frequent, misc-credit.c saves them the lock.  They change no
- * counter's @usage then, and the time that it adds to the work with the lock
- * held is bounded by a constant.
+ * Where charges are frequent, misc-credit.c lets them do without the lock.  Such
+ * a charge changes no usage.  The work that misc-credit.c adds for those who hold
+ * the lock is bounded by a constant.
  *
  * Lock order: cgroup_mutex, misc_cg_mutex, the lock of a resource.
  * misc_cg_log_lock is taken without the lock of a resource.
