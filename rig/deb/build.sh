@@ -53,7 +53,7 @@ if [ "$config" = debian ]; then
 	given=$home/config-amd64
 fi
 
-tree_prepare "$base" ours
+tree_prepare "$base" deb
 obj=$tree/obj-deb
 [ ! -e "$obj/building" ] || rm -rf "$obj"
 mkdir -p "$obj" "$out"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# The source trees of a base in the cache: stock; stock with the fixes in series/fixes ("fixed"); and ours, which is
-# stock plus this clone's files. The base "ksrc" is a copy of the user's tree; KSRC in the environment is its path.
+# The source trees of a base in the cache: stock; stock with the fixes in series/fixes ("fixed"); ours, which is stock
+# plus this clone's files; and "deb", which is ours once more, as the packages take so long that nobody should wait for
+# the tree. The base "ksrc" is a copy of the user's tree; KSRC in the environment is its path.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
@@ -186,7 +187,7 @@ tree_prepare() {
 	[ -n "$overlay" ] || return 0
 
 	mkdir -p "$build/log"
-	if [ "$flavor" = ours ]; then overlay_files "$overlay"; else fixed_files "$overlay"; fi
+	if [ "$flavor" = fixed ]; then fixed_files "$overlay"; else overlay_files "$overlay"; fi
 	# Replace files, never write into them: they are hard links to the pristine source.
 	(cd "$overlay" && find . -type f | sort) >"$list.new"
 	comm -23 "$list" "$list.new" | while read -r f; do
