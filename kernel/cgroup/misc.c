@@ -562,19 +562,35 @@ void put_misc_cg(struct misc_cg *cg)
 }
 EXPORT_SYMBOL_GPL(put_misc_cg);
 
+/*
+ * The name of the resource, for warnings.  @charge may be a copy of a charge or
+ * contain anything, so charge->res is compared and not dereferenced.
+ */
+static const char *misc_cg_charge_name(const struct misc_cg_charge *charge)
+{
+	struct misc_cg_res *res;
+
+	for (res = misc_cg_resources; res < misc_cg_res_end(); res++)
+		if (res == charge->res)
+			return res->name;
+	return "unknown resource";
+}
+
 /* True if @charge holds an amount.  Warns if it is a copy of a charge. */
 static bool misc_cg_charge_check_held(struct misc_cg_charge *charge)
 {
 	if (likely(charge->self == charge))
 		return true;
-	WARN_ONCE(charge->self, "misc: a copy of a charge was used\n");
+	WARN_ONCE(charge->self, "%s: a copy of a charge was used\n",
+		  misc_cg_charge_name(charge));
 	return false;
 }
 
 /* True if @charge is empty.  Warns if it is not. */
 static bool misc_cg_charge_check_empty(struct misc_cg_charge *charge)
 {
-	return !WARN_ONCE(charge->self, "misc: a charge is not empty\n");
+	return !WARN_ONCE(charge->self, "%s: this charge is not empty\n",
+			  misc_cg_charge_name(charge));
 }
 
 static noinline int

@@ -16,8 +16,8 @@ enum use {
 	MOVE_TO_IT,
 };
 
-#define COPY		"misc: a copy of a charge was used"
-#define NOT_EMPTY	"misc: a charge is not empty"
+#define COPY		"a copy of a charge was used"
+#define NOT_EMPTY	"this charge is not empty"
 
 static const struct use_case {
 	const char *desc;
@@ -85,13 +85,15 @@ static void save(struct state *state, const struct misc_cg_charge *it)
 }
 
 static void expect_no_use(struct kunit *test, struct misc_cg_charge *it,
-			  const struct use_case *c)
+			  const char *name, const struct use_case *c)
 {
 	struct state before, after;
+	char warning[80];
 	int ret;
 
+	snprintf(warning, sizeof(warning), "%s: %s", name, c->warning);
 	save(&before, it);
-	EXPECT_WARNING(c->warning, {
+	EXPECT_WARNING(warning, {
 		use(it, c->use);
 		ret = use(it, c->use);
 	});
@@ -106,9 +108,9 @@ static void copy_of_a_held_charge_does_nothing(struct kunit *test)
 
 	GRANTED(0, LEAF, 10);
 	copy = *HOLDER(0);
-	expect_no_use(test, &copy, test->param_value);
+	expect_no_use(test, &copy, "kunit_a", test->param_value);
 	TRANSFER(1, 0);
-	expect_no_use(test, &copy, test->param_value);
+	expect_no_use(test, &copy, "kunit_a", test->param_value);
 	RELEASED(1);
 	EXPECT_USAGE("0 0 0 0 0");
 	EXPECT_REFS(LEAF, 0);
@@ -124,7 +126,7 @@ static void copy_does_nothing_where_another_charge_is_held(struct kunit *test)
 	copy = *HOLDER(0);
 	RELEASED(0);
 	GRANTED(1, LEAF, 1);
-	expect_no_use(test, &copy, test->param_value);
+	expect_no_use(test, &copy, "kunit_a", test->param_value);
 	EXPECT_USAGE("1 1 1 1 0");
 	EXPECT_REFS(LEAF, 1);
 	REFUSED(-EBUSY, 2, LEAF, 1);
@@ -135,7 +137,37 @@ static void memory_that_was_no_charge_does_nothing(struct kunit *test)
 	struct misc_cg_charge ones;
 
 	memset(&ones, 0xff, sizeof(ones));
-	expect_no_use(test, &ones, test->param_value);
+	expect_no_use(test, &ones, "unknown resource", test->param_value);
+}
+
+static void warning_names_a_resource_only_if_its_slot_is_in_use(struct kunit *test)
+{
+	const struct {
+		const char *name;
+		const void *res;
+	} rows[] = {
+		{ "unknown resource", NULL },
+		{ "unknown resource", (void *)16 },
+		{ "unknown resource", ERR_PTR(-ENODEV) },
+		{ "unknown resource", (void *)RES_A + 8 },
+		{ "unknown resource", misc_cg_resources - 1 },
+		{ "sev", misc_cg_resources },
+		{ "tdx", misc_cg_resources + 2 },
+		{ "kunit_b", misc_cg_resources + misc_cg_nr_resources - 1 },
+		{ "unknown resource", misc_cg_resources + misc_cg_nr_resources },
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct misc_cg_charge wild = {
+			.self = HOLDER(0),
+			.res = (void *)rows[i].res,
+			.cg = (void *)16,
+			.amount = 1,
+		};
+
+		expect_no_use(test, &wild, rows[i].name, &use_cases[0]);
+	}
 }
 
 static void held_charge_takes_no_more(struct kunit *test)
@@ -145,14 +177,14 @@ static void held_charge_takes_no_more(struct kunit *test)
 	if (!strcmp(c->warning, COPY))
 		return;
 	GRANTED(0, LEAF, 10);
-	expect_no_use(test, HOLDER(0), c);
+	expect_no_use(test, HOLDER(0), "kunit_a", c);
 	EXPECT_USAGE("10 10 10 10 0");
 }
 
 static void charge_cannot_be_handed_to_itself(struct kunit *test)
 {
-	EXPECT_WARNING(NOT_EMPTY, TRANSFER(7, 7));
-	EXPECT_WARNING(NOT_EMPTY, MOVE_CURRENT(7, 7));
+	EXPECT_WARNING("kunit_b: " NOT_EMPTY, TRANSFER(7, 7));
+	EXPECT_WARNING("kunit_b: " NOT_EMPTY, MOVE_CURRENT(7, 7));
 	EXPECT_USAGE_OF(RES_B, RIGHT, 5);
 }
 
@@ -168,7 +200,7 @@ static void empty_charge_warns_of_nothing(struct kunit *test)
 	EXPECT_EMPTY(0);
 	EXPECT_EMPTY(1);
 	EXPECT_USAGE_OF(RES_B, RIGHT, 5);
-	EXPECT_LOGGED(0, NOT_EMPTY);
+	EXPECT_LOGGED(0, "kunit_b: " NOT_EMPTY);
 	EXPECT_LOGGED(0, COPY);
 }
 
@@ -179,6 +211,7 @@ static struct kunit_case cases[] = {
 			 use_cases_gen_params),
 	KUNIT_CASE_PARAM(memory_that_was_no_charge_does_nothing,
 			 use_cases_gen_params),
+	KUNIT_CASE(warning_names_a_resource_only_if_its_slot_is_in_use),
 	KUNIT_CASE_PARAM(held_charge_takes_no_more, use_cases_gen_params),
 	KUNIT_CASE(charge_cannot_be_handed_to_itself),
 	KUNIT_CASE(empty_charge_warns_of_nothing),
