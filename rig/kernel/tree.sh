@@ -223,6 +223,13 @@ sparse_make() {
 	release sparse
 }
 
+# run_uml OBJ ARGS...: runs the KUnit tests of the UML kernel in the folder OBJ, and leaves its log in OBJ/test.log. UML
+# drops output if a pipe is full. kunit.py may be too slow on a busy machine, so UML writes to a file.
+run_uml() {
+	timeout 3600 "$1/linux" mem=1G console=tty kunit_shutdown=halt kunit.enable=1 "${@:2}" \
+		</dev/null >"$1/test.log" 2>&1
+}
+
 # tree_make TREE ARGS...: runs make in TREE. Folders of objects are inside the tree: relative paths are then the same
 # in stock and ours, and ccache shares objects between them.
 tree_make() {

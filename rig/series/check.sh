@@ -161,11 +161,9 @@ changes_kernel() {
 
 # run_kunit NAME: runs the KUnit tests of obj-NAME.
 run_kunit() {
-	cd "$tree"
 	# Newer kernels that are configured by allnoconfig run the tests at boot only with autorun=1.
-	/usr/bin/python3 -B tools/testing/kunit/kunit.py exec --raw_output --build_dir="obj-$1" --timeout=3600 \
-		--kernel_args=kunit.autorun=1 --kernel_args=misc_kunit.steps=100000 || true
-	as_printed <"obj-$1/test.log" >"$results"
+	run_uml "$tree/obj-$1" kunit.autorun=1 misc_kunit.steps=100000 || true
+	as_printed <"$tree/obj-$1/test.log" >"$results"
 }
 
 # kunit NAME LOG

@@ -106,12 +106,6 @@ compile() {
 	kunit build "${files[@]/#/--kunitconfig=}" "${options[@]/#/--make_options=}" --jobs="$(nproc)"
 }
 
-# UML drops output if a pipe is full. kunit.py may be too slow on a busy machine, so UML writes to a file.
-run_uml() {
-	timeout 3600 "$tree/$obj/linux" mem=1G console=tty kunit_shutdown=halt kunit.enable=1 "$@" \
-		</dev/null >"$tree/$obj/test.log" 2>&1
-}
-
 run_qemu() {
 	kunit exec --raw_output --timeout=3600 "${@/#/--kernel_args=}"
 }
@@ -121,7 +115,7 @@ execute() {
 	rm -f "$tree/$obj"/{test.log,kernel/cgroup/misc{,-credit}.gcda}
 	arguments+=("misc_kunit.steps=$steps" "misc_kunit.seed=$seed" "misc_kunit.ms=$milliseconds")
 	case $variant in
-	uml*) run_uml "${arguments[@]}" ;;
+	uml*) run_uml "$tree/$obj" "${arguments[@]}" ;;
 	*) run_qemu "${arguments[@]}" ;;
 	esac || true
 	as_printed <"$tree/$obj/test.log" >"$results"
