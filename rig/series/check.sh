@@ -14,8 +14,8 @@
 #                  configured; then the kernel, which runs the tests
 #   uml-i386       UML with 32 bits: the objects of kernel/cgroup; after the last patch the kernel, which runs the tests
 #
-# Then the same for "checked" and "uml" without each of the patches that series/controller/order calls optional. At
-# the end, VMs on the kernel without the controller. The git repository, with the base as its first commit, and all
+# Then the same for "checked" and "uml" without each of the patches that series/controller/order calls optional, and
+# without those that need it. At the end, VMs on the kernel without the controller. The git repository, with the base as its first commit, and all
 # objects stay in the cache: the next run builds only changes.
 
 . "$(dirname "$0")/../kernel/tree.sh"
@@ -173,14 +173,21 @@ kunit() {
 	"$rig/tests/verdict.sh" "$base" "$results" "$results"
 }
 
-# The whole series without the patch with the subject $subject.
+# subject_of NAME: of a patch in series/controller.
+subject_of() {
+	awk 'body && NF { print; exit } /^$/ { body = 1 }' "$top/series/controller/$1"
+}
+
+# leave_out NAME...: the whole series without these patches, the last one first.
 leave_out() {
-	local commit
+	local name commit
 	in_tree checkout --quiet --force --detach series
-	commit=$(in_tree log --format=%H --fixed-strings --grep="$subject" base..series)
-	/usr/bin/python3 -B "$rig/series/without.py" "$tree" base series "$commit"
-	in_tree add --all
-	GIT_AUTHOR_NAME=rig GIT_AUTHOR_EMAIL=rig@localhost in_tree commit --quiet --message="without: $subject"
+	for name; do
+		commit=$(in_tree log --format=%H --fixed-strings --grep="$(subject_of "$name")" base..series)
+		/usr/bin/python3 -B "$rig/series/without.py" "$tree" base HEAD "$commit"
+		in_tree add --all
+		GIT_AUTHOR_NAME=rig GIT_AUTHOR_EMAIL=rig@localhost in_tree commit --quiet --message="without: $name"
+	done
 	new_options=0
 	build_checked
 	build_uml uml -- linux
@@ -224,12 +231,14 @@ if runs_i386; then
 	kunit uml-i386 "series-check-$base-i386"
 fi
 
-optional=$(sed -n 's/ optional$//p' "$top/series/controller/order")
 for patch in $(patches controller); do
-	grep -qxF "${patch##*/}" <<<"$optional" || continue
-	subject=$(awk 'body && NF { print; exit } /^$/ { body = 1 }' "$patch")
-	step "without the patch: $subject" "series-check-$base-without-${patch##*/}" leave_out
-	kunit uml "series-check-$base-without-${patch##*/}"
+	name=${patch##*/}
+	grep -q "^$name optional" "$top/series/controller/order" || continue
+	readarray -t names < <(awk -v name="$name" '{ for (i = 3; i <= NF; i++) if ($i == name) print $1 }' \
+		"$top/series/controller/order" | tac)
+	names+=("$name")
+	step "without ${names[*]}" "series-check-$base-without-$name" leave_out "${names[@]}"
+	kunit uml "series-check-$base-without-$name"
 done
 step "return to the whole series" "series-start-$base" in_tree checkout --quiet --force series
 
