@@ -51,12 +51,12 @@ uml-coverage)
 	options+=("KCPPFLAGS=-Dmangle_path=seq_mangle_path -D__fini_array_end='*(.fini_array.*)__fini_array_end'") ;;
 uml-i386) options+=(SUBARCH=i386) ;;
 smp-i386)
-	configs=(kunit-small kunit-checks kunit-preempt kunit-smp)
+	configs=(kunit-small kunit-checks kunit-qemu kunit-smp)
 	machine=(--arch=i386 --qemu_args "-smp 4")
 	# TCG is fifty times slower than UML, and its other CPUs only help where tests wait for time.
 	steps=20000 milliseconds=1000 ;;
 arm64 | s390x)
-	configs=(kunit-small kunit-checks kunit-preempt kunit-smp)
+	configs=(kunit-small kunit-checks kunit-qemu kunit-smp)
 	cross=aarch64-linux-gnu machine=(--arch=arm64)
 	# It has no frame pointers. What they are for needs none there: a WARNING traps where it is.
 	[ "$variant" = arm64 ] || cross=s390x-linux-gnu machine=(--arch=s390) without=CONFIG_FRAME_POINTER
