@@ -15,8 +15,8 @@
 #   uml-i386       UML with 32 bits: the objects of kernel/cgroup; after the last patch the kernel, which runs the tests
 #
 # Then the same for "checked" and "uml" without each of the patches that series/controller/order calls optional, and
-# without those that need it. At the end, VMs on the kernel without the controller. The git repository, with the base as its first commit, and all
-# objects stay in the cache: the next run builds only changes.
+# without those that need it. At the end, VMs on the kernel without the controller. The git repository, with the base
+# as its first commit, and all objects stay in the cache: the next run builds only changes.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
@@ -131,13 +131,6 @@ after_patch() {
 	local objects uml=kernel/cgroup/
 	build misc-y-kvm-m allnoconfig "$rig/kernel/configs/run.config" \
 		<(printf 'CONFIG_%s\n' CGROUP_MISC=y KVM=m KVM_AMD=m) -- vmlinux modules
-	# Few objects depend on these options: make compiles only those again.
-	if [ ! -d "$tree/obj-misc-n-kvm-y" ]; then
-		rm -rf "$tree/obj-copy"
-		cp -a "$tree/obj-misc-y-kvm-m" "$tree/obj-copy"
-		rm "$tree/obj-copy/.config"
-		mv "$tree/obj-copy" "$tree/obj-misc-n-kvm-y"
-	fi
 	build misc-n-kvm-y allnoconfig "$rig/kernel/configs/run.config" \
 		<(printf 'CONFIG_%s\n' CGROUP_MISC=n KVM=y KVM_AMD=y) -- vmlinux
 	build_checked

@@ -28,7 +28,7 @@ count() {
 	rm "$out/count"
 }
 
-# in_machine NAME TESTS [OPTION...]: runs TESTS (see tests/in-machine/selftests) in the machine; OPTIONs are for boot.sh.
+# in_machine NAME TESTS [OPTION...]: runs TESTS (see in-machine/selftests) in the machine; OPTIONs are for boot.sh.
 in_machine() {
 	local name=$1 tests=$2
 	shift 2

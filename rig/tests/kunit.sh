@@ -32,18 +32,18 @@ for n in STEPS="$steps" SEED="$seed"; do
 done
 
 obj=obj-kunit-$variant
-machine=() options=("CC=ccache gcc") configs=(kunit-small kunit-checks "kunit-$variant") arguments=() cross='' without=''
+machine=() options=("CC=ccache gcc") configs=(kunit-checks "kunit-$variant") arguments=() cross='' without=''
 case $variant in
 uml) ;;
 uml-lock)
 	obj="obj-kunit-uml"
-	configs=(kunit-small kunit-checks kunit-uml)
+	configs=(kunit-checks kunit-uml)
 	arguments=(misc_kunit.releases=64) ;;
 uml-interrupt)
 	obj="obj-kunit-uml"
-	configs=(kunit-small kunit-checks kunit-uml) ;;
+	configs=(kunit-checks kunit-uml) ;;
 uml-coverage)
-	configs=(kunit-small "kunit-$variant")
+	configs=("kunit-$variant")
 	# Functions of our own count once, not wherever they are inlined.
 	options+=(CFLAGS_misc.o=-fno-early-inlining CFLAGS_misc-credit.o=-fno-early-inlining)
 	# gcc's libgcov has a mangle_path() too, and writes what it knows from a section that UML's linker
@@ -51,14 +51,14 @@ uml-coverage)
 	options+=("KCPPFLAGS=-Dmangle_path=seq_mangle_path -D__fini_array_end='*(.fini_array.*)__fini_array_end'") ;;
 uml-i386) options+=(SUBARCH=i386) ;;
 smp-i386)
-	configs=(kunit-small kunit-checks kunit-qemu kunit-smp)
+	configs=(kunit-checks kunit-qemu kunit-smp)
 	machine=(--arch=i386 --qemu_args "-smp 4")
 	# TCG is fifty times slower than UML, and its other CPUs only help where tests wait for time.
 	steps=20000 milliseconds=1000 ;;
 arm64 | s390x)
-	configs=(kunit-small kunit-checks kunit-qemu kunit-smp)
+	configs=(kunit-checks kunit-qemu kunit-smp)
 	cross=aarch64-linux-gnu machine=(--arch=arm64)
-	# It has no frame pointers. What they are for needs none there: a WARNING traps where it is.
+	# s390x has no frame pointers, and a WARNING there names its function without them.
 	[ "$variant" = arm64 ] || cross=s390x-linux-gnu machine=(--arch=s390) without=CONFIG_FRAME_POINTER
 	machine+=(--cross_compile="$cross-" --qemu_args "-smp 4")
 	options=("CC=ccache $cross-gcc")
@@ -97,7 +97,8 @@ kunit() {
 }
 
 compile() {
-	local files=("${configs[@]/#/$rig/kernel/configs/}") tests=kernel/cgroup/tests/.kunitconfig
+	local files=(kunit-small "${configs[@]}") tests=kernel/cgroup/tests/.kunitconfig
+	files=("${files[@]/#/$rig/kernel/configs/}")
 	if [ -n "$without" ]; then
 		grep -v "^$without=" "$tree/$tests" >"$build/$base/kunit-$variant.config"
 		tests=$build/$base/kunit-$variant.config
