@@ -90,7 +90,7 @@ clients: ## test programs that operators use, in that Debian system: a table of 
 
 # $(value): the shell in the test machine expands RUN, not make.
 shell: override export RUN := $(value RUN)
-shell: ## prompt in the test machine, or one command: RUN='sev-vm 3' (STOCK=1, CONFIG=debug)
+shell: ## prompt in the test machine, or one command: RUN='dmesg | grep SEV' (STOCK=1, CONFIG=debug)
 	@rig/kernel/build.sh $(BASE) $(flavor) $(CONFIG)
 	@rig/machine/qemu/build.sh
 	@rig/machine/initrd.sh $(initrd) rig/tests/in-machine
