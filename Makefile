@@ -55,7 +55,7 @@ series-update: ## take a change of misc.c, or of another file that several patch
 series-check: ## apply the patches to a pristine base; build every configuration after each patch
 	@rig/series/check.sh $(BASE)
 
-lint: ## all static checkers (checkpatch, sparse, coccinelle, kernel-doc, ...): no output means no findings
+lint: ## all static checkers (checkpatch, sparse, coccinelle, kernel-doc, ...): fails if any of them prints anything
 	@rig/series/lint.sh $(BASE)
 
 bench: ## time of a charge, ours and stock, on UML and in user space

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs all static checkers. Any output is a failure.
+# Runs all static checkers. Fails if any of them prints anything.
 #
 #   rig/series/lint.sh BASE
 #
@@ -38,7 +38,8 @@ in_overlay() {
 }
 
 # FILE_PATH_CHANGES warns about every new file, in case MAINTAINERS lacks it: maintainers() below checks that.
-# UNKNOWN_COMMIT_ID needs the kernel's history. The ids of prerequisite patches are taken for ids of commits. ALLOC_WITH_SIZEOF suggests kzalloc_obj(), which 6.12 does not have.
+# UNKNOWN_COMMIT_ID needs the kernel's history. ALLOC_WITH_SIZEOF suggests kzalloc_obj(), which 6.12 does not have. The
+# lines with ids of prerequisite patches are removed: checkpatch.pl takes the ids for those of commits.
 patches() {
 	cd "$tree"
 	rm -rf "$build/series/lint"
