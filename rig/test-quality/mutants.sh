@@ -27,7 +27,7 @@ copy=$(mktemp -d "$home/mutants.XXXXXX")
 trap 'rm -rf "$copy"' EXIT
 trap 'exit 130' INT TERM HUP
 step "copy the tree" "mutants-copy-$base" copy
-release "tree-$base-ours"
+release "tree-${home##*/}-ours"
 
 cd "$top"
 # In a process group of its own, which ends when we are interrupted, as in a step.
