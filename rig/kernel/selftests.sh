@@ -5,8 +5,8 @@
 #
 #   rig/kernel/selftests.sh BASE
 #
-# A kselftest tree in build/BASE/selftests, run by its run_kselftest.sh; static and stripped. The tests
-# run unchanged on stock kernels too.
+# The result is build/BASE/selftests, a kselftest tree with its run_kselftest.sh. The programs are static and stripped.
+# They run unchanged on stock kernels, too.
 
 . "$(dirname "$0")/tree.sh"
 

@@ -7,8 +7,8 @@
 #   uml            the kernel as a process, with KASAN, on one CPU; every release leaves credit
 #   uml-lock       the kernel of "uml" again; a release leaves credit as outside of tests, so nearly all
 #                  charges and releases take the lock
-#   uml-i386       the same with 32 bits, where a counter takes two words; on four CPUs where UML can have
-#                  them, which it cannot with KASAN
+#   uml-i386       as "uml", but with 32 bits, where a counter takes two words, without KASAN, and on four CPUs
+#                  where UML can have them, which it cannot with KASAN
 #   uml-interrupt  the kernel of "uml" again, with a provider that charges in an interrupt, where it must
 #                  not: lockdep has to report that. It reports once per boot, so each case has a boot
 #   uml-coverage   on one CPU and without checks; leaves gcov's report in build/BASE/coverage.json
