@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Times ours and stock, alternating in several rounds: as kernels on UML, which runs natively, and with misc.c alone in
-# user space, with the instructions of an x86 kernel. There also "lock": ours without credit, from the series before the
-# patch that adds it.
+# user space, with the instructions of an x86 kernel. In user space also "lock": ours without credit, the last state of
+# the series before the patch that adds credit.
 #
 #   rig/bench/run.sh BASE
 #

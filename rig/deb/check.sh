@@ -30,7 +30,7 @@ boot() {
 	/sbin/mke2fs -q -F -t ext4 -O ^has_journal -L rig -d "$files" "$files.img"
 	echo "boot the host, and run deb/check/$1 ... (logs: ${results#"$PWD"/}/$1)"
 	"$rig/machine/boot.sh" --grub "$image" --keep "$disk" --name "$1" --limit 3000 "$results" "$files.img" >/dev/null || rc=$?
-	# Only what GRUB has not written.
+	# Leave out the lines with the control characters of GRUB's screen.
 	tr -d '\r' <"$results/$1/console.log" | grep -aE '^(\+ |[ -~]+$)' | tail -n 60
 	[ "$rc" = 0 ] || die "deb/check/$1 failed, see $results/$1"
 	"$rig/tests/splats.sh" "$results/$1/kernel.log"

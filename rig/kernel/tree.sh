@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # The source trees of a base in the cache: stock; stock with the fixes in series/fixes ("fixed"); ours, which is stock
-# plus this clone's files; and "deb", which is ours once more, as the packages take so long that nobody should wait for
-# the tree. The base "ksrc" is a copy of the user's tree; KSRC in the environment is its path.
+# plus this clone's files; and "deb", a second tree of ours: packages take hours to build, and other runs need not wait
+# for that. The base "ksrc" is a copy of the user's tree; KSRC in the environment is its path.
 
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 

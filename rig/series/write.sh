@@ -13,8 +13,8 @@
 # 7.3 on. "B: 7.3" says that older bases do not need it.
 #
 # The file of a patch of the controller has its paths, as F: lines, then its message. Each path in this repository
-# belongs to one patch. Where a later patch brings a part of such a file, the part stands after a line "---" in the
-# later patch's file, as a diff that is taken off first and put on again there.
+# belongs to one patch. If a later patch changes the file again, the later patch's file has that change as a diff, after
+# a line "---": this script reverts all these diffs, and applies each one again with its patch.
 #
 # Patches are signed off only if GIT_AUTHOR_NAME and GIT_AUTHOR_EMAIL in the environment say by whom.
 

@@ -7,7 +7,8 @@
 # Prints each splat and exits 1, or prints nothing and exits 0. A test announces a warning that it causes on purpose by
 # a line that ends in "expect WARNING: WHERE": then a WARNING from WHERE, a function or a source file, must follow.
 #
-# What kmemleak counts is not a splat: it scans only when in-machine/leaks tells it to, which fails if it finds any.
+# The number of leaks that kmemleak logs is not a splat: kmemleak scans only for in-machine/leaks, which fails if there
+# is a leak.
 #
 # A data race is a splat if one of its stacks has a function of ours or of our tests, unless that function was only
 # interrupted, or called printk() or kthread_stop(): their data is not ours. All other data races are ignored, because

@@ -26,8 +26,8 @@ for ((i = 0; i < ${#words[@]}; i += 2)); do
 	esac
 done
 # The parser does not count a program that failed although its subtests passed.
-top=$(grep -c '^not ok ' "$ktap" || true)
-[ "$failed" -ge "$top" ] || failed=$top
+programs=$(grep -c '^not ok ' "$ktap" || true)
+[ "$failed" -ge "$programs" ] || failed=$programs
 "$rig/tests/splats.sh" "$log" || failed=$((failed + 1))
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -3,8 +3,8 @@
  * Common code of test programs: small files, allocations that fail, modules.
  * Functions that can fail return -errno.
  */
-#ifndef RIG_GUEST_LIB_H
-#define RIG_GUEST_LIB_H
+#ifndef RIG_LIB_H
+#define RIG_LIB_H
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests tools/cgroup/misc_check.py on copies of hosts: "recorded", in the form that "record" prints of a host, changed.
+"""Tests tools/cgroup/misc_check.py on copies of a host, each of them changed. The file "recorded" has what the script
+"record" has printed on that host.
 
-The last line counts. What takes a kernel, such as --try, is tested in the Debian system.
+The last line has the counts. What needs a kernel, for example --try, is tested in the Debian system.
 """
 import json
 import os

@@ -33,7 +33,7 @@ for config in "${configs[@]}"; do
 	"$rig/tests/splats.sh" "$dir/kernel.log"
 	[ "$config" != debug ] || ! tail -n 1 "$dir/console.log" | grep -q ', 0 allocations failed' ||
 		die "the debug kernel has made no allocation fail; see $dir"
-	# What KUnit said before the first process, without what it was made to say afterwards.
+	# The results of KUnit at boot, without those of the runs that torture.c starts.
 	sed '/ Run \/init as init process/q' "$dir/kernel.log" >"$dir/kunit.log"
 	"$rig/tests/verdict.sh" "$base" "$dir/kunit.log" "$dir/kunit.log"
 	races=$(grep -c 'BUG: KCSAN: ' "$dir/kernel.log" || true)

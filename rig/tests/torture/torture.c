@@ -7,9 +7,9 @@
  * Runs half of the time on cgroup v2, half on a v1 hierarchy.  Many workers
  * charge, move and release through /dev/test_misc_cg and as SEV, SEV-ES and
  * SEV-SNP VMs, write limits and capacities, make and remove cgroups, migrate
- * tasks, and are killed; if the kernel has fault injection, allocations fail meanwhile.  Each
- * worker checks the results of its calls; readers check invariants of the
- * files.  The conductor starts the workers.
+ * tasks, and are killed; if the kernel has fault injection, allocations fail
+ * meanwhile.  Each worker checks the results of its calls; readers check
+ * invariants of the files.  The conductor starts the workers.
  *
  * Every REST_EVERY seconds the workers release all charges and rest.  Then all
  * usage must be 0; the modules are unloaded and loaded again, and the limits
