@@ -376,7 +376,7 @@ def kvm_of(host):
 
 
 def boot_of(host):
-    """What matters to who wants to install a kernel."""
+    """What matters when another kernel is to be installed."""
     variable = host.bytes(
         '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c')
     boot = {'secure_boot': variable[4:] == b'\1' if variable else None,
@@ -568,7 +568,8 @@ def why_not_on_host(host, kind, facts):
 
 
 def why_not_in_cgroup(host, kind, facts, levels, hierarchy):
-    """What controller and limits say: None for what is left if that is not known."""
+    """What the limits allow: how many VMs are left, the cgroup that decides that, problems, and
+    what is not known.  The first two are None if nothing limits, or if that is not known."""
     name, problems, unknown = RESOURCE[kind], [], []
     if facts['controller']['kind'] == 'none':
         # Then nobody counts.
