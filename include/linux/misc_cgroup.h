@@ -28,8 +28,8 @@ struct misc_cg_res;
  *
  * A charge is valid only at the address where it was charged, or to which it
  * was transferred or moved.  Never assign it, and never move the memory that
- * contains it (krealloc()): a copy at another address is refused, with a
- * warning.  An old copy that is written back to the same address is not
+ * contains it (krealloc()): a call with a copy at another address warns and
+ * does nothing.  An old copy that is written back to the same address is not
  * noticed, and would be released a second time.
  *
  * The controller keeps no pointer to the charge.  If the amount can never be

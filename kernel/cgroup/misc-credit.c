@@ -24,8 +24,9 @@
  *
  * Credit that is not closed takes one of the resource's *places*, which are so
  * few, and all so near to the root, that closing all credit takes a time that no
- * tenant can extend.  A cgroup gets a place at the 64th release that takes the
- * lock, so that the effort pays.
+ * tenant can extend.  Of the releases that take the lock while the credit of
+ * their cgroup is closed, every 64th tries to get a place: only cgroups that
+ * release often get one.
  *
  * Credit with a place can be *frozen*: charges and releases take the lock, as if
  * it were closed, but the amount stays.  A reader freezes the credit of several
@@ -45,7 +46,7 @@
 
 #define MISC_CG_CREDIT_LEVEL	16	/* no cgroup below it has a place */
 
-/* A cgroup gets a place at this many releases that took the lock. */
+/* After this many releases that took the lock, a cgroup tries to get a place. */
 VISIBLE_IF_KUNIT unsigned int misc_cg_credit_releases = 64;
 
 /*
@@ -141,9 +142,9 @@ void misc_cg_credit_make_room(struct misc_cg_res *res, struct misc_cg *cg,
 }
 
 /*
- * Make sure that a place is free.  If all are in use, it is the turn of one of
- * them: its credit is frozen or, if it still is since the last turn, closed.  A
- * cgroup that uses its credit thaws it in between, and keeps its place.
+ * Make sure that a place is free.  If all are in use, freeze the credit in one
+ * of them, by turns, or close that credit if it has stayed frozen since its last
+ * turn.  A cgroup that uses its credit thaws it in between, and keeps its place.
  */
 static bool misc_cg_credit_find_place(struct misc_cg_res *res)
 {
@@ -159,8 +160,8 @@ static bool misc_cg_credit_find_place(struct misc_cg_res *res)
 }
 
 /*
- * Open the closed credit of @cg with @amount, for a release that took the lock,
- * if it is time to, and if that is allowed.
+ * For a release that took the lock.  At every 64th in @cg, open the closed
+ * credit of @cg with @amount, if no max is exceeded and a place is free.
  */
 bool misc_cg_credit_open(struct misc_cg_res *res, struct misc_cg *cg,
 			 u64 amount)

@@ -48,10 +48,10 @@ struct misc_cg_counter {
  * provider's module, and a pointer to a resource stays valid.
  */
 struct misc_cg_res {
-	spinlock_t lock;		/* guards all counters, and this but @name */
+	spinlock_t lock;		/* guards all counters, and all but @name */
 	bool registered;
 	u8 nr_places;			/* places in use */
-	u8 next_place;			/* whose turn it is to be given up */
+	u8 next_place;			/* the place that is given up next */
 	struct misc_cg **places;	/* cgroups with open or frozen credit */
 	char name[MISC_CG_NAME_LEN];	/* constant once the slot is in use */
 } ____cacheline_aligned_in_smp;
@@ -97,6 +97,7 @@ misc_cg_counter(struct misc_cg_res *res, struct misc_cg *cg)
 	return &cg->batches[i / MISC_CG_BATCH][i % MISC_CG_BATCH];
 }
 
+/* Whether @amount would exceed the max or raise the peak. */
 static inline bool misc_cg_would_exceed(struct misc_cg_counter *counter,
 					u64 amount)
 {
@@ -139,7 +140,8 @@ misc_cg_credit_leave(struct misc_cg_counter *counter, u64 amount)
 }
 
 /*
- * All functions below are called with the lock of the resource held.
+ * The misc_cg_credit_*() functions below are called with the lock of the
+ * resource held.
  */
 
 /* Thaw the credit of @counter if it is frozen.  Return false if it is closed. */

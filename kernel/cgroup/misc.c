@@ -26,7 +26,8 @@
  * and release in tasks.
  *
  * Where charges are frequent, misc-credit.c lets them do without the lock.  Such
- * a charge changes no usage.  The work that misc-credit.c adds for those who hold
+ * a charge changes no misc_cg_counter.usage, which includes the amounts that are
+ * kept for it.  The work that misc-credit.c adds for those who hold
  * the lock is bounded by a constant.
  *
  * Lock order: cgroup_mutex, misc_cg_mutex, the lock of a resource.
@@ -207,7 +208,7 @@ misc_cg_usage_add_slow(struct misc_cg_res *res, struct misc_cg *cg,
 	struct misc_cg_counter *counter;
 
 	refusing = misc_cg_find_refusing(res, cg, stop, amount);
-	/* Where there is no credit, usage is exact: the charge closes none. */
+	/* If @refusing and its descendants have no credit, usage is exact. */
 	if (refusing == stop || misc_cg_counter(res, refusing)->nr_places) {
 		misc_cg_credit_make_room(res, cg, stop, amount);
 		refusing = misc_cg_find_refusing(res, cg, stop, amount);
@@ -374,8 +375,8 @@ misc_cg_report_refusal(struct misc_cg_res *res, struct misc_cg *cg, u64 amount,
  */
 
 /*
- * For lockdep: called first by the functions that may be called in atomic
- * context, so that a call in the wrong context is reported even if it returns
+ * For lockdep: called first by the functions that may be called with spinlocks
+ * held, so that a call in the wrong context is reported even if it returns
  * early.  The locks of all resources are one class for lockdep, and slot 0 is
  * in use from boot on.
  */
@@ -810,7 +811,7 @@ int misc_cg_charge_move_current(struct misc_cg_charge *to,
 				struct misc_cg_charge *from)
 {
 	misc_cg_might_lock();
-	/* An empty charge: there is nothing to move. */
+	/* misc_cg_charge_check_held() fails for an empty charge, too. */
 	if (!from->self)
 		return 0;
 	if (!misc_cg_charge_check_held(from) || !misc_cg_charge_check_empty(to))

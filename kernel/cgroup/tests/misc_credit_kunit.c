@@ -32,7 +32,7 @@ static u64 counted(int cg)
 #define EXPECT_FROZEN(cg)	KUNIT_EXPECT_LT(test, credit(cg), CLOSED)
 #define EXPECT_PLACES(n)	KUNIT_EXPECT_EQ(test, n, RES_A->nr_places)
 
-/* Charge and release, as the only one. */
+/* Charge and release. */
 static void use(struct kunit *test, int cg, u64 amount)
 {
 	GRANTED(7, cg, amount);

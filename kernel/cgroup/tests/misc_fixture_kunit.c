@@ -281,7 +281,7 @@ void misc_kunit_log_start(void)
 	misc_kunit.log_seq = log.next_seq;
 }
 
-/* The number of lines since then that contain @text. */
+/* The number of lines since misc_kunit_log_start() that contain @text. */
 unsigned int misc_kunit_logged(const char *text)
 {
 	struct kmsg_dump_iter log;

@@ -64,10 +64,7 @@ static struct node *pick_node(void)
 	return n->cg && !n->removed ? n : nodes;
 }
 
-/*
- * Mostly numbers that get in each other's way, some of them next to where they
- * start to matter, some that could overflow.
- */
+/* Mostly small numbers, some next to @edge, some that could overflow. */
 static u64 pick_value(u64 edge, u32 most)
 {
 	switch (pick(most < 100 ? 32 : 8)) {

@@ -47,8 +47,8 @@ struct misc_kunit {
 	unsigned int nr_made;			/* cgroups */
 	struct kernfs_root *files;
 	struct list_head cgroups;		/* parents before children */
-	u64 log_seq;				/* what the test has logged */
-	unsigned int releases;			/* outside of tests, until credit */
+	u64 log_seq;				/* the end of the log at the start */
+	unsigned int releases;			/* misc_cg_credit_releases before */
 	char line[1200];
 	char text[PAGE_SIZE];
 };

@@ -68,7 +68,7 @@ static void every_call_takes_its_lock_once(struct kunit *test)
  * Each call passes the lock of slot 0 to might_lock(), so that lockdep reports a
  * call from an interrupt even if the call takes no lock.
  */
-static void every_call_says_that_it_may_take_a_lock(struct kunit *test)
+static void every_call_is_annotated_with_its_lock(struct kunit *test)
 {
 	counted = &misc_cg_resources[0].lock.dep_map;
 	EXPECT_LOCKED(CHARGE(0, RES_A, LEAF, 3));
@@ -99,7 +99,7 @@ static void charge_that_finds_credit_takes_no_lock(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(every_call_takes_its_lock_once),
 	KUNIT_CASE(charge_that_finds_credit_takes_no_lock),
-	KUNIT_CASE(every_call_says_that_it_may_take_a_lock),
+	KUNIT_CASE(every_call_is_annotated_with_its_lock),
 	{}
 };
 

@@ -301,7 +301,7 @@ static const struct rule move_rules[] = {
 
 KUNIT_ARRAY_PARAM(move_rules, move_rules, rule_desc);
 
-static void move_asks_the_levels_that_gain(struct kunit *test)
+static void move_checks_the_levels_that_gain(struct kunit *test)
 {
 	const struct rule *rule = test->param_value;
 	struct misc_cg_counter counters[NR_CGROUPS];
@@ -370,7 +370,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(charge_without_a_resource_is_no_device),
 	KUNIT_CASE(charge_is_released_once),
 	KUNIT_CASE(charge_owns_one_reference),
-	KUNIT_CASE_PARAM(move_asks_the_levels_that_gain, move_rules_gen_params),
+	KUNIT_CASE_PARAM(move_checks_the_levels_that_gain, move_rules_gen_params),
 	KUNIT_CASE(transfer_changes_the_owner_and_no_number),
 	KUNIT_CASE(charge_outlives_its_cgroup_and_its_resource),
 	{}

@@ -6,7 +6,7 @@
  * amounts and limits are multiples of K: a number that was read in two halves,
  * or between two additions that belong together, does not look like that.
  *
- * Only this suite may run while others use the controller.
+ * Only this suite can run while others use the controller: it forgets no names.
  */
 #include <linux/delay.h>
 #include <linux/kthread.h>
@@ -45,7 +45,7 @@ static u32 pick(struct thread *th, u32 below)
 	return prandom_u32_state(&th->rnd) % below;
 }
 
-/* One of the five, without the root. */
+/* TOP, LEFT, LEAF or RIGHT. */
 static int pick_cgroup(struct thread *th)
 {
 	return TOP + pick(th, NR_CGROUPS - TOP);

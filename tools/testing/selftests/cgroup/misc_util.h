@@ -249,7 +249,10 @@ static int load_provider(void)
 	return access(DEVICE, F_OK);
 }
 
-/* A name keeps its place for ever, and the last test's is still registered. */
+/*
+ * A name keeps its place until the next boot, and the test before has left it
+ * registered.
+ */
 static int register_again(const char *name, int capacity)
 {
 	command(file1, "unregister %s", name);

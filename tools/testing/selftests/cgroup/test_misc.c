@@ -252,7 +252,7 @@ TEST_F(misc, max_takes_a_page_at_once)
 }
 
 /*
- * Refused charges of a task in left: which files count them, and tell so
+ * Refused charges of a task in left: which files count them, and whose pollers are woken
  */
 
 /* misc.events and misc.events.local of parent, left and right. */

@@ -7,9 +7,10 @@
  * KUnit tests the rules of moves and of registration, in kernel/cgroup/tests;
  * here they are seen with real tasks, removed cgroups and modules.
  *
- * The tests of known names and of memory need no test provider.  They run on
- * kernels before this controller as well, and fail there: a limit is refused
- * while its module is not loaded, and nobody is charged for cgroups.
+ * Except limit_holds_for_the_first_charge, the tests of known names and of
+ * memory need no test provider.  They run on kernels before this controller as
+ * well, and fail there: a limit is refused while its module is not loaded, and
+ * nobody is charged for cgroups.
  */
 #include <sched.h>
 #include <signal.h>
