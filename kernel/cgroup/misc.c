@@ -27,8 +27,8 @@
  *
  * Where charges are frequent, misc-credit.c lets them do without the lock.  Such
  * a charge changes no misc_cg_counter.usage, which includes the amounts that are
- * kept for it.  The work that misc-credit.c adds for those who hold
- * the lock is bounded by a constant.
+ * kept for it.  The work that misc-credit.c adds for those who hold the lock is
+ * bounded by a constant.
  *
  * Lock order: cgroup_mutex, misc_cg_mutex, the lock of a resource.
  * misc_cg_log_lock is taken without the lock of a resource.
