@@ -40,9 +40,28 @@ author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: there is n
 export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 
+# order_errors SERIES: what is wrong in series/SERIES/order. A patch may need earlier optional patches only.
+order_errors() {
+	(cd "$top/series/$1" && for file in *; do echo "file $file"; done && echo end && cat order) | awk '
+		!end && $1 == "file" { is[$2]; next }
+		!end { end = 1; next }
+		/^#/ { next }
+		NF == 0 { print "there is an empty line"; next }
+		!($1 in is) { print "there is no " $1 }
+		$1 in at { print $1 " is listed twice" }
+		NF > 1 && $2 != "optional" { print $1 ": " $2 " must be \"optional\"" }
+		{ for (i = 3; i <= NF; i++) if (!($i in optional)) print $1 ": " $i " is no earlier optional patch" }
+		{ at[$1]; if ($2 == "optional") optional[$1] }
+		END {
+			for (f in is) if (f != "order" && f != "cover" && !(f in at)) print f " is not listed"
+			if (!("cover" in is)) print "there is no cover"
+		}' | paste -s -d ,
+}
+for series in fixes/kvm fixes/cgroup controller; do
+	errors=$(order_errors "$series") || die "series/$series: there is no order"
+	[ -z "$errors" ] || die "series/$series/order: $errors"
+done
 readarray -t patches < <(patches controller)
-unlisted=$(cd "$top/series/controller" && printf '%s\n' * | { grep -vxF -e order -e cover -f <(cut -d ' ' -f 1 order) || true; } | xargs)
-[ -z "$unlisted" ] || die "series/controller/order does not list $unlisted"
 
 version=$(base_version)
 since=$(since "$version")
@@ -84,10 +103,15 @@ twice=$(awk '{ n[$1]++; who[$1] = who[$1] " " $2 } END { for (f in n) if (n[f] >
 nobodys=$(cut -d ' ' -f 1 "$work/owners" | comm -13 - "$work/list" | xargs)
 [ -z "$nobodys" ] || die "each path must belong to a patch of the series: no file in series/controller lists $nobodys"
 
+# What patch says about the first failure.
+reason() {
+	grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log" || tail -n 1 "$build/log/series.log"
+}
+
 # put -R|-N FILE: reverts (-R) or applies (-N) the diff in FILE.
 put() {
 	patch_diff "$2" | (cd "$work/tree" && patch --quiet --no-backup-if-mismatch --fuzz=0 -p1 "$1") >"$build/log/series.log" 2>&1 ||
-		die "${2#"$top"/}: its diff of $(parts "$2" | xargs) does not apply and must be updated: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
+		die "${2#"$top"/}: its diff of $(parts "$2" | xargs) does not apply and must be updated: $(reason)"
 }
 for ((i = ${#patches[@]} - 1; i >= 0; i--)); do
 	put -R "${patches[i]}"
@@ -115,7 +139,7 @@ in_repo tag base
 for series in kvm cgroup; do
 	for fix in $(patches "fixes/$series"); do
 		patch_diff "$fix" | patch --quiet --no-backup-if-mismatch --fuzz=0 -d "$work/repo" -p1 >"$build/log/series.log" 2>&1 ||
-			die "${fix#"$top"/} does not apply: $(grep -m 1 -E 'FAILED|malformed|No file' "$build/log/series.log")"
+			die "${fix#"$top"/} does not apply: $(reason)"
 		in_repo add --all
 		message "$fix" | in_repo commit --quiet "${signoff[@]}" --cleanup=verbatim --file=-
 	done
