@@ -28,6 +28,8 @@ work=$build/series/work-$base
 
 need git patch rsync
 fetch_base "$base"
+# One run at a time in this clone.
+exclusive "write-$(sha256sum <<<"$work" | cut -c 1-16)"
 
 # Ignore git's settings. The author, unless set in the environment, and the date are those of the last commit, so that
 # the same tree gives the same patches.
@@ -39,6 +41,14 @@ author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: there is n
 : "${GIT_AUTHOR_NAME:=$name}" "${GIT_AUTHOR_EMAIL:=$email}"
 export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE
 export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
+
+# The branches and changed files of the repository that the last run has left.
+state() {
+	git -C "$out/repo" for-each-ref --format='%(objectname) %(refname)'
+	git -C "$out/repo" status --porcelain
+}
+[ ! -f "$out/repo/.git/written" ] || [ "$(state)" = "$(cat "$out/repo/.git/written")" ] ||
+	die "${out#"$PWD"/}/repo was changed after it was written: move it away, or remove it"
 
 # order_errors SERIES: what is wrong in series/SERIES/order. A patch may need earlier optional patches only.
 order_errors() {
@@ -159,8 +169,6 @@ for p in "${patches[@]}"; do
 done
 diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not lead to this clone's tree"
 
-rm -rf "$out"
-
 # What "git format-patch --base" writes: the patches after the base that a series needs. The base is a source package
 # of Debian and no commit of the kernel's repository, so it is named by its version; base-commit would name a commit
 # that nobody has.
@@ -176,13 +184,17 @@ The series applies to $4.
 
 base: Linux $version
 $([ "$1" != controller ] || prerequisites "$3")"
-	in_repo format-patch --quiet --output-directory "$out/$1" --cover-letter --cover-from-description=subject \
+	in_repo format-patch --quiet --output-directory "$work/out/$1" --cover-letter --cover-from-description=subject \
 		--no-signature --zero-commit --stat=72 "$3..$1"
 	echo "$(in_repo rev-list --count "$3..$1") patches and a cover letter are in ${out#"$PWD"/}/$1"
 }
 series fixes-kvm fixes/kvm base "Linux $version"
 series fixes-cgroup fixes/cgroup fixes-kvm "Linux $version"
 series controller controller fixes-cgroup "Linux $version with the fixes for KVM and cgroup"
+rm -rf "$out"
+mv "$work/out" "$out"
 mv "$work/repo" "$out/repo"
+state >"$work/written"
+mv "$work/written" "$out/repo/.git/written"
 rm -rf "$work"
 echo "as branches of a git repository they are in ${out#"$PWD"/}/repo"
