@@ -6,6 +6,8 @@ set -euo pipefail
 export LC_ALL=C
 # Ignore make and kernel-build variables from the caller's environment.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL ARCH CROSS_COMPILE KBUILD_OUTPUT O CFLAGS LDFLAGS KCFLAGS
+# A hook of git sets these: git would write into the caller's repository.
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_COMMON_DIR GIT_PREFIX
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034 # used by the scripts that source this file
