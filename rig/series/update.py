@@ -99,6 +99,8 @@ def main():
         added = next(i for i, commit in enumerate(commits) if file in git(
             repo, "log", "--format=", "--name-only", "-1", commit).splitlines())
         versions = [git(repo, "show", f"{commit}:{file}").splitlines(keepends=True) for commit in commits[added:]]
+        if not pathlib.Path(new, file).exists():
+            sys.exit(f"error: {file} is gone: remove its diffs from {' '.join(p for p in patches if file in shared[p])}")
         wanted = pathlib.Path(new, file).read_text(encoding="utf-8").splitlines(keepends=True)
         versions = updated(versions, wanted)
         assert versions[-1] == wanted

@@ -25,10 +25,19 @@ start() {
 	overlay_files "$old/new"
 }
 
+# The diffs in the patches' files, which this script replaces. Messages it leaves alone.
+diffs() {
+	(cd "$1/series/controller" && sed -s -n -E '/^---( [0-9.]+)?$/,$p' -- *)
+}
+
 step "write the patches of $from" series-update start
+now=$(diffs "$top")
+[ "$now" = "$(diffs "$old")" ] || [ "$now" = "$(cat "$build/series/updated" 2>/dev/null)" ] ||
+	die "series/controller has other diffs than $from, which would be undone: commit them with the edit that they are part of"
 readarray -t patches < <(patches controller | xargs -n 1 basename)
 /usr/bin/python3 -B "$rig/series/update.py" "$old/build/series/$base/repo" fixes-cgroup controller "$old/new" \
 	"$(since "$(base_version)")" "$top/series/controller" "${patches[@]}"
+diffs "$top" >"$build/series/updated"
 rm -rf "$old"
 "$rig/series/write.sh" "$base"
 git -C "$top" diff --stat -- series
