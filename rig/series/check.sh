@@ -27,10 +27,14 @@ tree=$home/series
 kunitconfig=$top/kernel/cgroup/tests/.kunitconfig
 
 need ccache flex bison bc cpio git rsync patch xz-utils zstd kmod libelf-dev libssl-dev gcc gcc-multilib make perl python3
-"$rig/series/write.sh" "$base"
 sparse_make
 exclusive "series-$base"
 room_for 8
+"$rig/series/write.sh" "$base"
+# A copy, because "make series" meanwhile would replace the patches.
+taken=$build/series/check-$base
+rm -rf "$taken"
+cp -r "$build/series/$base" "$taken"
 
 # Debian's default clang or, if that is too old for this base, the oldest one that is new enough.
 min=$("$home/source/scripts/min-tool-version.sh" llvm)
@@ -205,7 +209,7 @@ no_controller() {
 step "return to the pristine $base" "series-start-$base" start
 patches=()
 for series in fixes-kvm fixes-cgroup controller; do
-	for p in "$build/series/$base/$series"/*.patch; do
+	for p in "$taken/$series"/*.patch; do
 		[[ $p = */0000-* ]] || patches+=("$p")
 	done
 done
