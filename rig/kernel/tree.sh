@@ -18,7 +18,7 @@ mirrored=(arch Documentation include init kernel lib tools MAINTAINERS.patch)
 
 # check_base BASE: exits if there is no such base; sets $home, the base's folder in the cache.
 check_base() {
-	local from
+	local from f
 	case " $bases " in
 	*" $1 "*)
 		home=$cache/$1
@@ -26,8 +26,9 @@ check_base() {
 	esac
 	{ [ "$1" = ksrc ] && [ -n "${KSRC-}" ]; } || die "BASE=$1: unknown base; there are: $bases"
 	{ from=$(realpath -e -- "$KSRC" 2>/dev/null) && [ -d "$from" ]; } || die "KSRC=$KSRC: no such folder"
-	{ [ -f "$from/Kbuild" ] && [ -f "$from/kernel/cgroup/misc.c" ]; } ||
-		die "KSRC=$KSRC: not the source of Linux 5.13 or later: there is no kernel/cgroup/misc.c"
+	for f in Makefile Kbuild kernel/cgroup/misc.c; do
+		[ -f "$from/$f" ] || die "KSRC=$KSRC: not the source of Linux 5.13 or later: there is no $f"
+	done
 	home=$cache/ksrc/$(sha256sum <<<"$from" | cut -c 1-16)
 }
 
@@ -138,7 +139,8 @@ patches() {
 patch_diff() {
 	local since
 	since=$(since "$(base_version)")
-	awk -v since="^--- ($since)\$" '
+	awk -v since="^--- ($since)\$" -v kvm="$(base_path tools/testing/selftests/kvm/x86/)" '
+		/^(---|\+\+\+) [ab]\// { sub("tools/testing/selftests/kvm/x86/", kvm) }
 		/^---$/ || /^--- [0-9.]+$/ { wanted = /^---$/ || $0 ~ since; next }
 		wanted && /^--- a\// { file = $2; if (!(file in diff)) files[++n] = file; diff[file] = "" }
 		wanted { diff[file] = diff[file] $0 "\n" }

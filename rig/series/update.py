@@ -3,10 +3,10 @@
 
   update.py REPO SINCE BRANCH NEW BASES FOLDER PATCH...
 
-REPO is a git repository with a commit in SINCE..BRANCH for each PATCH, NEW a folder with the tree as it shall be
-after the last one, FOLDER the folder of the PATCHes' files.  A PATCH's file has, after a line "---", its diff of files
-that an earlier patch has added: these are the shared files.  After a line "--- BASE" are diffs of files for that base
-and later ones; BASES are those that apply, as a regular expression.
+REPO is a git repository with a commit in SINCE..BRANCH for each PATCH, and the tag "base" at the commit before the
+fixes, NEW a folder with the tree as it shall be after the last one, FOLDER the folder of the PATCHes' files.  A PATCH's
+file has, after a line "---", its diff of files that an earlier patch has added: these are the shared files.  After a
+line "--- BASE" are diffs of files for that base and later ones; BASES are those that apply, as a regular expression.
 
 A changed place is found in the file as each patch leaves it: it is changed there if all its old lines are there, one
 after the other, or, if lines were only added, the line above them.  So it becomes part of the patch that the newest of
@@ -96,12 +96,17 @@ def main():
                          if mark == "---" or re.fullmatch(f"--- ({bases})", mark) for file in diffs}
 
     for file in sorted({file for these in shared.values() for file in these}):
-        added = next(i for i, commit in enumerate(commits) if file in git(
+        # KVM's selftests for x86 are in another folder on older bases.
+        path = file if pathlib.Path(new, file).exists() else file.replace("/kvm/x86/", "/kvm/x86_64/")
+        # A file that a fix has added is there before the first patch.
+        by_fix = git(repo, "log", "--format=%H", "--diff-filter=A", f"base..{since}", "--", path)
+        added = -1 if by_fix else next(i for i, commit in enumerate(commits) if path in git(
             repo, "log", "--format=", "--name-only", "-1", commit).splitlines())
-        versions = [git(repo, "show", f"{commit}:{file}").splitlines(keepends=True) for commit in commits[added:]]
-        if not pathlib.Path(new, file).exists():
+        versions = [git(repo, "show", f"{commit}:{path}").splitlines(keepends=True)
+                    for commit in [since, *commits][added + 1:]]
+        if not pathlib.Path(new, path).exists():
             sys.exit(f"error: {file} is gone: remove its diffs from {' '.join(p for p in patches if file in shared[p])}")
-        wanted = pathlib.Path(new, file).read_text(encoding="utf-8").splitlines(keepends=True)
+        wanted = pathlib.Path(new, path).read_text(encoding="utf-8").splitlines(keepends=True)
         versions = updated(versions, wanted)
         assert versions[-1] == wanted
         for patch, before, after in zip(patches[added + 1:], versions, versions[1:]):

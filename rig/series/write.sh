@@ -12,11 +12,11 @@
 # The file of a fix has its message and, after a line "---", its diff; after a line "--- 7.3" the diff for bases from
 # 7.3 on. "B: 7.3" says that older bases do not need it.
 #
-# The file of a patch of the controller has its paths, as F: lines, then its message. Each path in this repository
-# belongs to one patch. If a later patch changes the file again, the later patch's file has that change as a diff, after
-# a line "---": this script reverts all these diffs, and applies each one again with its patch.
+# The file of a patch of the controller has its paths, as F: lines, then its message; so has a fix that adds files. Each
+# path in this repository belongs to one patch. If a later patch changes the file again, the later patch's file has that
+# change as a diff, after a line "---": this script reverts all these diffs, and applies each one again with its patch.
 #
-# Patches are signed off only if GIT_AUTHOR_NAME and GIT_AUTHOR_EMAIL in the environment say by whom.
+# No patch is signed off: whoever sends the series does so, with "git rebase --signoff" in the repository.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
@@ -33,8 +33,6 @@ exclusive "write-$(sha256sum <<<"$work" | cut -c 1-16)"
 
 # Ignore git's settings. The author, unless set in the environment, and the date are those of the last commit, so that
 # the same tree gives the same patches.
-signoff=()
-[ -z "${GIT_AUTHOR_NAME-}" ] || [ -z "${GIT_AUTHOR_EMAIL-}" ] || signoff=(--signoff)
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
 author=$(git -C "$top" log -1 --format='%an%n%ae%n%aD') || die "$top: there is no git commit; the series is from the author of the last one"
 { read -r name && read -r email && read -r GIT_AUTHOR_DATE; } <<<"$author"
@@ -72,6 +70,7 @@ for series in fixes/kvm fixes/cgroup controller; do
 	[ -z "$errors" ] || die "series/$series/order: $errors"
 done
 readarray -t patches < <(patches controller)
+readarray -t fixes < <(patches fixes/kvm && patches fixes/cgroup)
 
 version=$(base_version)
 since=$(since "$version")
@@ -82,7 +81,7 @@ lines() {
 }
 
 message() {
-	lines "$1" | sed -E '1,/^$/d; /^---( [0-9.]+)?$/,$d'
+	lines "$1" | sed -E '1,/^$/d; /^---( [0-9.]+)?$/,$d' | cat -s
 }
 
 # parts FILE: the paths of earlier patches that the diff in FILE changes.
@@ -93,7 +92,8 @@ parts() {
 # paths FILE: the paths that belong to the patch.
 paths() {
 	lines "$1" | sed -n '/^$/,$d; s/^F:[ \t]*//p' | while read -r f; do
-		awk -v f="$f" '$0 == f || f ~ "/$" && index($0, f) == 1' "$work/list"
+		awk -v f="$f" '$0 == f || f ~ "/$" && index($0, f) == 1 { n++; print } END { exit !n }' "$work/list" ||
+			die "${1#"$top"/}: F: $f: there is no such path"
 	done
 }
 
@@ -104,14 +104,14 @@ find "$work/final" -type d -empty -delete
 cp -r "$work/final" "$work/tree"
 (cd "$work/final" && find . -type f | sed 's,^./,,' | sort) >"$work/list"
 
-for p in "${patches[@]}"; do
+for p in "${fixes[@]}" "${patches[@]}"; do
 	paths "$p" | sed "s,\$, ${p#"$top"/},"
 done | sort >"$work/owners"
 twice=$(awk '{ n[$1]++; who[$1] = who[$1] " " $2 } END { for (f in n) if (n[f] > 1) print f " is in" who[f] }' "$work/owners" |
 	paste -s -d ,)
 [ -z "$twice" ] || die "each path must belong to only one patch of the series: $twice"
 nobodys=$(cut -d ' ' -f 1 "$work/owners" | comm -13 - "$work/list" | xargs)
-[ -z "$nobodys" ] || die "each path must belong to a patch of the series: no file in series/controller lists $nobodys"
+[ -z "$nobodys" ] || die "each path must belong to a patch of the series: no file in series/ lists $nobodys"
 
 # What patch says about the first failure.
 reason() {
@@ -133,9 +133,7 @@ in_repo() {
 in_repo init --quiet --initial-branch=controller
 in_repo config core.abbrev 12
 {
-	for series in kvm cgroup; do
-		patches "fixes/$series"
-	done | while read -r fix; do
+	for fix in "${fixes[@]}"; do
 		patch_diff "$fix" | sed -n 's,^--- a/,,p'
 	done
 	cat "$work/list"
@@ -146,26 +144,29 @@ in_repo add --all
 in_repo commit --quiet --message="Linux $version"
 in_repo tag base
 
-for series in kvm cgroup; do
-	for fix in $(patches "fixes/$series"); do
-		patch_diff "$fix" | patch --quiet --no-backup-if-mismatch --fuzz=0 -d "$work/repo" -p1 >"$build/log/series.log" 2>&1 ||
-			die "${fix#"$top"/} does not apply: $(reason)"
-		in_repo add --all
-		message "$fix" | in_repo commit --quiet "${signoff[@]}" --cleanup=verbatim --file=-
-	done
-	in_repo branch "fixes-$series"
-done
-
 done=$work/done
 : >"$done"
+# commit PATCH PATH...: with these paths as they are in work/tree.
+commit() {
+	local p=$1
+	shift
+	paths "$p" >>"$done"
+	(cd "$work/tree" && { paths "$p"; printf '%s\n' "$@"; } | xargs -r cp --parents --target-directory="$work/repo")
+	in_repo add --all
+	message "$p" | in_repo commit --quiet --cleanup=verbatim --file=-
+}
+for p in "${fixes[@]}"; do
+	patch_diff "$p" | patch --quiet --no-backup-if-mismatch --fuzz=0 -d "$work/repo" -p1 >"$build/log/series.log" 2>&1 ||
+		die "${p#"$top"/} does not apply: $(reason)"
+	commit "$p"
+	in_repo branch --force "fixes-$(basename "$(dirname "$p")")"
+done
 for p in "${patches[@]}"; do
 	put -N "$p"
-	paths "$p" >>"$done"
+	readarray -t changed < <(parts "$p")
+	commit "$p" "${changed[@]}"
 	early=$(parts "$p" | sort | comm -23 - <(sort "$done"))
 	[ -z "$early" ] || die "${p#"$top"/} has a part of $early, which belongs to a later patch"
-	(cd "$work/tree" && { paths "$p"; parts "$p"; } | xargs cp --parents --target-directory="$work/repo")
-	in_repo add --all
-	message "$p" | in_repo commit --quiet "${signoff[@]}" --cleanup=verbatim --file=-
 done
 diff -r --exclude=.git "$work/repo" "$work/final" || die "the series does not lead to this clone's tree"
 
