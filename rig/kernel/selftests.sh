@@ -5,8 +5,8 @@
 #
 #   rig/kernel/selftests.sh BASE
 #
-# The result is build/BASE/selftests, a kselftest tree with its run_kselftest.sh. The programs are static and stripped.
-# They run unchanged on stock kernels, too.
+# The result is build/BASE/selftests, a kselftest tree with its run_kselftest.sh, and the file "usual" with the tests
+# for a machine without a scenario. The programs are static and stripped. They run unchanged on stock kernels, too.
 
 . "$(dirname "$0")/tree.sh"
 
@@ -21,9 +21,12 @@ tree_prepare "$base" ours
 obj=$tree/obj-selftests
 x86=$(dirname "$(base_path tools/testing/selftests/kvm/x86/sev_misc_cg_test.c)")
 x86=${x86##*/}
-# sev_smoke_test executes SEV-ES guests, which the emulated platform cannot.
 kvm_tests=(sev_misc_cg_test sev_init2_tests sev_migrate_tests)
-tests=(cgroup:test_misc cgroup:test_misc_lifetime "${kvm_tests[@]/#/kvm:}")
+usual=(cgroup:test_misc cgroup:test_misc_lifetime "${kvm_tests[@]/#/kvm:}")
+# sev_smoke_test executes a guest of each kind of VM. The emulated platform can execute SEV guests only, so the test is
+# for the scenario sev-es-off.
+kvm_tests+=(sev_smoke_test)
+tests=("${usual[@]}" kvm:sev_smoke_test)
 
 headers() {
 	tree_make "$tree" O=obj-selftests headers
@@ -41,6 +44,7 @@ install_all() {
 		grep -xF "$t" "$obj/install/kselftest-list.txt" >>"$out/kselftest-list.txt"
 		install -D -s -t "$out/${t%:*}" "$obj/install/${t/:/\/}"
 	done
+	printf '%s\n' "${usual[@]}" >"$out/usual"
 }
 
 step "install the $base kernel's headers" "headers-$base" headers

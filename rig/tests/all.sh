@@ -96,7 +96,7 @@ fi
 snp=''
 ! grep -qs KVM_X86_SNP_VM "$home/ours/arch/x86/kvm/svm/sev.c" || snp='snp-launch'
 # The first VM comes before the selftests: it loads kvm_amd.
-count in_machine selftests "faults first-vm $(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")$snp $kunit leaks" \
+count in_machine selftests "faults first-vm $(tr '\n' ' ' <"$out/selftests/usual")$snp $kunit leaks" \
 	--append "kvm=later kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc_kunit.steps=20000"
 echo "KUnit, while that machine booted ..."
 count kunit_at_boot selftests

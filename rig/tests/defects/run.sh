@@ -50,7 +50,7 @@ for flavor in stock fixed ours; do
 		"$out/test" CFLAGS_defects_kunit.o="$([ "$flavor" = ours ] || echo -DSTOCK)"
 	"$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/in-machine" "$out/test"
 	echo "run the tests on $flavor ... (logs: build/$base/$flavor-run)"
-	in_machine "$flavor" usual "$(tr '\n' ' ' <"$out/selftests/kselftest-list.txt")defects_kunit"
+	in_machine "$flavor" usual "$(tr '\n' ' ' <"$out/selftests/usual")defects_kunit"
 	for name in "${scenarios[@]}"; do
 		! load_scenario "$name" "$base" || in_machine "$flavor" "$name" "${scenario[tests]}" "${machine_options[@]}"
 	done
