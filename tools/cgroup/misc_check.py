@@ -153,6 +153,7 @@ class Hierarchy:
         # Whether the topmost cgroup that can be seen is the root: not in a cgroup
         # namespace, or where a part is mounted.
         self.from_root = False
+        self.options = ''       # of cgroup2
         self.outside = None     # a folder that is not in the hierarchy
         mounts = {1: {}, 2: {}}
         # The last mount at the same place hides the others.
@@ -162,6 +163,7 @@ class Hierarchy:
             root, mount = map(unescaped, fields[3:5])
             if kind[0] == 'cgroup2':
                 mounts[2][mount] = root
+                self.options = kind[-1]
             elif kind[0] == 'cgroup' and 'misc' in kind[-1].split(','):
                 mounts[1][mount] = root
         own = {}
@@ -722,6 +724,11 @@ def notes_of(host, facts, levels, hierarchy):
             text += ('; it would have to be enabled from outside' if not hierarchy.from_root else
                      '; the root cgroup does not have it')
         notes.append(text)
+    # The option is of all mounts, and is set only from outside of containers.
+    if hierarchy.version == 2 and hierarchy.from_root and 'nsdelegate' not in hierarchy.options:
+        notes.append('cgroup2 is mounted without nsdelegate: root in a privileged container can raise '
+                     'its limit; to prevent that: mount -o remount,%s,nsdelegate %s' % (
+                         hierarchy.options, in_shell(hierarchy.mount)))
     if hierarchy.version == 2 and last['type'] == 'domain' and host.words(
             hierarchy.folder + '/cgroup.subtree_control'):
         notes.append('%s has controllers enabled for its children: processes go into one of them'

@@ -31,6 +31,8 @@ cgroup      /tenants: sev 2 of 6, sev_es 0 of max
 cgroup      /tenants/b: sev 0 of max, sev_es 0 of max
 has VMs     /tenants/a: sev 2
             PID 120, sev-vm, in /tenants/a: 2 VMs, encrypted or not
+note        cgroup2 is mounted without nsdelegate: root in a privileged container can raise its limit; to prevent \
+that: mount -o remount,rw,nsdelegate /sys/fs/cgroup
 
 SEV         a VM could be started: 4 left, by the numbers of /tenants
 SEV-ES      a VM could be started: 5 left, by the numbers of /
@@ -114,6 +116,13 @@ class MiscCheck(unittest.TestCase):
                    '26 2 0:22 /tenants /sys/fs/cgroup/tenants rw - cgroup2 cgroup rw\n')
         self.says('hierarchy   v2, at /sys/fs/cgroup/tenants, only a part: a cgroup namespace, or the mount of a part',
                   '/tenants/b', status=3)
+
+    def test_mounted_with_nsdelegate(self):
+        note = 'note        cgroup2 is mounted without nsdelegate'
+        self.assertIn(note, self.run_it('/tenants/b'))
+        self.write('/proc/self/mountinfo',
+                   '25 2 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup rw,nsdelegate,memory_recursiveprot\n')
+        self.assertNotIn(note, self.run_it('/tenants/b'))
 
     def test_json(self):
         out = json.loads(self.run_it('/tenants/b', '--json'))
@@ -214,6 +223,7 @@ class MiscCheck(unittest.TestCase):
         self.namespace('/tenants/b')
         self.says('hierarchy   v2, at /sys/fs/cgroup, only a part: a cgroup namespace, or the mount of a part', '',
                   status=3)
+        self.assertNotIn('nsdelegate', self.run_it('', status=3))
         self.says('capacity    sev 10, sev_es 5', '', status=3)
         self.verdict('sev', '', 'not known: the limits and the usage above /, which cannot be read from here',
                      'try it: misc_check.py --try --vm sev', status=3)
