@@ -85,8 +85,8 @@ deb: ## Debian packages for a host (CONFIG_FILE=debian|running|path, LOCALMODS=l
 deb-check: ## those packages, with LOCALMODS, on a Debian host in the machine: installed, booted, used, removed
 	@rig/deb/check.sh $(BASE)
 
-clients: ## test programs that operators use, in that Debian system: a table of results (STOCK=1)
-	@rig/tests/clients/run.sh $(BASE) $(flavor)
+clients: ## test programs that operators use, in that Debian system: a table of results (STOCK=1, ONLY='lxc docker')
+	@rig/tests/clients/run.sh $(BASE) $(flavor) $(ONLY)
 
 # $(value): the shell in the test machine expands RUN, not make.
 shell: override export RUN := $(value RUN)

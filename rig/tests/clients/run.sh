@@ -3,9 +3,10 @@
 # Runs the scripts in this folder in the Debian system (see machine/debian.sh), on our kernel or on stock. They test
 # unchanged programs that operators use. Prints a table of the results.
 #
-#   rig/tests/clients/run.sh [--login] BASE ours|stock
+#   rig/tests/clients/run.sh [--login] BASE ours|stock [SCRIPT...]
 #
-# The system is booted twice with the same disk: the first boot writes files that set limits during the second one.
+# The system is booted twice with the same disk: the first boot writes files that set limits during the second one. If
+# scripts in this folder are named, only these run, and there is no first boot unless "boot" is one of them.
 # --login starts a root prompt instead, with the scripts in /rig.
 
 . "$(dirname "$0")/../../lib.sh"
@@ -15,8 +16,12 @@ if [ "${1-}" = --login ]; then
 	login=y
 	shift
 fi
-[ $# = 2 ] || die "usage: rig/tests/clients/run.sh [--login] BASE ours|stock"
+[ $# -ge 2 ] || die "usage: rig/tests/clients/run.sh [--login] BASE ours|stock [SCRIPT...]"
 base=$1 flavor=$2
+shift 2
+for script; do
+	[ -f "$rig/tests/clients/$script" ] || die "ONLY=$script: there is no rig/tests/clients/$script"
+done
 kernel=$build/$base/$flavor-clients
 files=$build/$base/clients
 
@@ -50,9 +55,13 @@ boot() {
 }
 
 echo "run the clients in the test machine ... (logs: ${log#"$PWD"/})"
-boot 'boot first' clients-first-boot
-boot all clients
-results=$(cat "$kernel/clients-first-boot/console.log" "$log/console.log" | tr -d '\r' | grep -P '^result\t') ||
+logs=("$log/console.log")
+if [ $# = 0 ] || [[ " $* " = *" boot "* ]]; then
+	boot 'boot first' clients-first-boot
+	logs=("$kernel/clients-first-boot/console.log" "${logs[@]}")
+fi
+boot "all${*:+ $*}" clients
+results=$(cat "${logs[@]}" | tr -d '\r' | grep -P '^result\t') ||
 	die "no client has printed a result; see $log"
 {
 	printf 'client\tversion\tcase\tresult\n'
