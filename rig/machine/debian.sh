@@ -17,6 +17,7 @@ packages=(
 	uidmap libpam-systemd dbus-user-session
 	qemu-system-x86 ovmf
 	libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients
+	lxc systemd-container containerd docker.io docker-cli incus
 	cgroup-tools stress-ng prometheus-node-exporter btop python3
 )
 # No graphics in the machine: stress-ng's GPU libraries are larger than the rest.
@@ -26,8 +27,12 @@ mask=(getty@tty1.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.
 	e2scrub_reap.service fstrim.timer systemd-timesyncd.service podman-auto-update.timer
 	podman-auto-update.service podman-restart.service podman.socket podman-clean-transient.service
 	prometheus-node-exporter.service libvirt-guests.service logrotate.timer
+	lxc.service lxc-net.service
 	systemd-pcrphase.service systemd-hwdb-update.service
 	systemd-journal-catalog-update.service systemd-update-done.service ldconfig.service)
+# Daemons that are started by the scripts which test them.
+disable=(containerd.service docker.service docker.socket lxcfs.service
+	incus.service incus.socket incus-startup.service incus-user.service incus-user.socket)
 
 hash=$(cd "$rig/machine" && cat debian.sh <(find debian -type f -print0 | sort -z | xargs -0 cat) | sha256sum | cut -c 1-12)
 image=$cache/debian/$hash.img
@@ -61,6 +66,7 @@ hook() {
 }
 hook "cp -r --no-preserve=ownership $(printf %q "$rig/machine/debian")/. \"\$1\""
 hook "chroot \"\$1\" systemctl mask ${mask[*]}"
+hook "chroot \"\$1\" systemctl disable ${disable[*]}"
 # Skip the units that systemd runs only at the first boot or after an update.
 hook "echo 5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e >\"\$1/etc/machine-id\""
 hook "echo debian >\"\$1/etc/hostname\"; mkdir -p \"\$1/rig\" \"\$1/usr/lib/modules\"; touch \"\$1/etc/.updated\" \"\$1/var/.updated\""
@@ -71,7 +77,7 @@ as_root "make a Debian system ($suite; some minutes)" debian \
 	--include="${packages[*]}" "${exclude[@]/#/--dpkgopt=path-exclude=}" "${hooks[@]}" "$suite" "$root" \
 	"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main"
 touch "$image.tmp"
-as_root "write the disk image" debian-disk /sbin/mke2fs -q -F -t ext4 -O ^has_journal -d "$root" "$image.tmp" 2G
+as_root "write the disk image" debian-disk /sbin/mke2fs -q -F -t ext4 -O ^has_journal -d "$root" "$image.tmp" 3G
 as_root "remove the folder it was made from" debian-clean rm -rf "$root"
 sync "$image.tmp"
 mv "$image.tmp" "$image"
