@@ -496,6 +496,21 @@ static void reading_keeps_frozen_what_was_frozen(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 1, credit(cg[i]));
 }
 
+static void reading_leaves_credit_of_0_open(struct kunit *test)
+{
+	GRANTED(0, LEFT, 1);
+	GRANTED(1, RIGHT, 1);
+	RELEASED(0);
+	RELEASED(1);
+	GRANTED(0, LEFT, 1);
+	GRANTED(1, RIGHT, 1);
+	EXPECT_USAGE("2 2 1 0 1");
+	EXPECT_CREDIT(LEFT, 0);
+	EXPECT_CREDIT(RIGHT, 0);
+	RELEASED(0);
+	RELEASED(1);
+}
+
 static struct kunit_case cases[] = {
 	KUNIT_CASE(released_amount_is_credit_that_the_next_charge_takes),
 	KUNIT_CASE(credit_opens_at_the_64th_release_that_takes_the_lock),
@@ -522,6 +537,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(used_credit_keeps_its_place),
 	KUNIT_CASE(credit_that_is_all_in_use_keeps_its_place),
 	KUNIT_CASE(reading_keeps_frozen_what_was_frozen),
+	KUNIT_CASE(reading_leaves_credit_of_0_open),
 	{}
 };
 
