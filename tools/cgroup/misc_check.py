@@ -724,7 +724,7 @@ def notes_of(host, facts, levels, hierarchy):
             text += ('; it would have to be enabled from outside' if not hierarchy.from_root else
                      '; the root cgroup does not have it')
         notes.append(text)
-    # The option is of all mounts, and is set only from outside of containers.
+    # The option holds for all mounts of cgroup2.  Only a mount on the host changes it.
     if hierarchy.version == 2 and hierarchy.from_root and 'nsdelegate' not in hierarchy.options:
         notes.append('cgroup2 is mounted without nsdelegate: root in a privileged container can raise '
                      'its limit; to prevent that: mount -o remount,%s,nsdelegate %s' % (

@@ -360,7 +360,7 @@ static void test_max(bool es)
 	CHECK_USAGE(es, 0, 0, 0);
 }
 
-/* Stock raises the peaks below the level that refuses. */
+/* Older kernels raise the peaks below the level that refuses. */
 static void test_peak_of_refused_charge(bool es)
 {
 	set_max("", es, 0);
