@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Common code of the scripts that run on the host: paths, errors, Debian packages, locks between runs, steps with a log and progress.
+# Common code of the scripts that run on the host: paths, errors, Debian packages, locks between runs, steps with a log
+# and progress.
 
 set -euo pipefail
 export LC_ALL=C

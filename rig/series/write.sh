@@ -16,7 +16,8 @@
 # path in this repository belongs to one patch. If a later patch changes the file again, the later patch's file has that
 # change as a diff, after a line "---": this script reverts all these diffs, and applies each one again with its patch.
 #
-# The patches have no Signed-off-by line. The person who sends a series adds it: "git rebase --signoff" in the repository.
+# The patches have no Signed-off-by line. The person who sends a series adds it, with "git rebase --signoff" in the
+# repository.
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
