@@ -21,7 +21,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo 'Variables: BASE=6.12|7.3, KSRC=your own kernel tree, STOCK=1, CONFIG=run|debug|kcsan, INITRD=file, LIMIT=seconds for boot'
 
-run: ## the main use case, shown and checked step by step, on an emulated SEV host
+run: ## the main job of the controller, shown and checked step by step, on an emulated SEV host
 	@rig/kernel/build.sh $(BASE) ours run
 	@rig/machine/qemu/build.sh
 	@rig/machine/initrd.sh $(initrd) rig/tests/in-machine

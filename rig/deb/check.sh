@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 # Tries the packages on a Debian 13 host, a machine that boots through UEFI, GRUB and an initramfs: they are built with
-# the modules that this host has loaded, installed, booted, used, and removed again (deb/check, a script for each boot).
+# the modules that this host has loaded, installed, booted, used, and removed again. deb/check has a script for each
+# boot, in the order of their numbers.
 #
 #   rig/deb/check.sh BASE
 
@@ -36,8 +37,8 @@ boot() {
 	"$rig/tests/splats.sh" "$results/$1/kernel.log"
 }
 
-boot first
-tr -d '\r' <"$results/first/console.log" | sed -n 's/^lsmod: //p' >"$results/lsmod"
+boot 1-first
+tr -d '\r' <"$results/1-first/console.log" | sed -n 's/^lsmod: //p' >"$results/lsmod"
 CONFIG_FILE=debian LOCALMODS=$results/lsmod "$rig/deb/build.sh" "$base"
 step "lintian" "deb-lintian" lintian --fail-on error "$debs"/misc-cgroup-tools_*.changes
 cp "$debs"/linux-{image,headers}-*.deb "$debs"/misc-cgroup-tools_*.deb "$rig/tests/in-machine/main-job" "$files/"
@@ -45,7 +46,7 @@ for program in sev-vm in-cgroupns; do
 	gcc -O2 -Wall -Werror -static -o "$files/$program" "$rig/machine/initramfs/$program.c"
 done
 basename "$debs"/config-* | sed 's/^config-//' >"$files/release"
-for script in install ours back gone; do
+for script in 2-install 3-ours 4-back 5-gone; do
 	boot "$script"
 done
 rm -f "$disk" "$files.img"

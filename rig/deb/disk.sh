@@ -5,7 +5,7 @@
 #   rig/deb/disk.sh          makes the image, unless it exists
 #   rig/deb/disk.sh --path   prints the image's path, whether it exists or not
 #
-# The path contains a hash of this script and of deb/disk. The first boot has to install GRUB (deb/check/first).
+# The path contains a hash of this script and of deb/disk. The first boot has to install GRUB (deb/check/1-first).
 
 . "$(dirname "$0")/../lib.sh"
 
