@@ -77,8 +77,9 @@ linux() {
 	[ -d "$home/source" ] && return
 	suite_of "$base"
 	[ -n "$("${apt[@]}" apt-cache search --names-only "^linux-source-$base\$")" ] ||
-		die "BASE=$base: linux-source-$base is no longer in $suite, which has: $("${apt[@]}" \
-			apt-cache search --names-only '^linux-source-[0-9.]+$' | sed 's/^linux-source-//; s/ .*//' | sort -V | xargs)"
+		die "BASE=$base: no linux-source-$base in $suite, only: $("${apt[@]}" apt-cache search --names-only \
+			'^linux-source-[0-9.]+$' | sed 's/^linux-source-//; s/ .*//' | sort -V | xargs); 6.12 is in Debian 13 and" \
+			"in the security suite of Debian 12, newer ones in trixie-backports"
 	rm -rf "$home"/tmp.*
 	tmp=$home/tmp.$$
 	mkdir -p "$tmp"
