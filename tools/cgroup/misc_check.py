@@ -912,7 +912,8 @@ def main():
     try:
         print(text, flush=True)
     except OSError as error:
-        os.close(1)
+        # Python tries to write the rest when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         parser.error('standard output: ' + error.strerror)
     found = [v['possible'] for v in verdicts.values()]
     return 0 if True in found else 3 if None in found else 1

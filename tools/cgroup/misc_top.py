@@ -642,6 +642,8 @@ def main():
     try:
         return run(args)
     except OSError as error:
+        # Python tries to write the rest when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         fail('standard output', error)
 
 
