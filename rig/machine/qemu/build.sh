@@ -14,7 +14,7 @@
 here=$rig/machine/qemu
 options=(--target-list=x86_64-softmmu --enable-tcg --without-default-features --enable-fdt=system
 	--without-default-devices --with-devices-x86_64=rig --disable-docs --disable-tools --disable-guest-agent
-	--disable-werror --with-git-submodules=ignore)
+	--disable-debug-info --enable-trace-backends=nop --disable-werror --with-git-submodules=ignore)
 hash=$(cat "$here"/*.patch "$here/psp.c" "$here/devices.mak" - <<<"${options[*]}" | sha256sum | cut -c 1-12)
 binary=$cache/qemu/$hash/qemu-system-x86_64
 
