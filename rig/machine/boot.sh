@@ -144,6 +144,8 @@ start_again() {
 	kill "$machine" || true
 	wait
 	cp "$log" "$log.hung"
+	# Where the kernel may be gone when somebody looks, this output shows where its CPUs were.
+	grep -a '^RIP=' "$log.hung.registers" | tr -d '\r' >&2 || true
 	echo "  the kernel did not start within $patience s, see $log.hung; starting the machine again" >&2
 	start
 }
