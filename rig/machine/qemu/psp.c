@@ -4,9 +4,11 @@
  * run SEV guests: the mailbox of the SEV firmware, and the commands for the
  * life of a guest from LAUNCH_START to DECOMMISSION.
  *
- * It enforces the firmware's rules (states, owners of ASIDs and of pages,
- * flushes): a command that breaks a rule fails.  Memory of SEV and SEV-ES
- * guests is measured, that of SEV-SNP guests is not; none is encrypted.
+ * It enforces the firmware's rules for states, owners of ASIDs and of pages,
+ * and flushes of the data fabric: a command that breaks one of them fails.  It
+ * does not ask for WBINVD, and does not search the RMP for pages of an ASID that
+ * is activated.  Memory of SEV and SEV-ES guests is measured, that of SEV-SNP
+ * guests is not; none is encrypted.
  *
  * The ranges of ASIDs are properties of the CPUs, see sev-max-asid; so is
  * SEV-SNP, see sev-snp.  With SEV-SNP, the PSP reserves memory for the RMP, as
@@ -57,6 +59,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(AmdPsp, AMD_PSP)
 #define API_MAJOR       1
 #define API_MINOR       55
 #define BUILD           21
+#define SVN_WITHOUT_ES  27
 
 /* Status codes of the firmware.  */
 enum {
@@ -368,8 +371,10 @@ static uint16_t cmd_launch_start(AmdPsp *s, uint8_t *buf)
     if (shared && !find_guest(s, shared)) {
         return INVALID_GUEST;
     }
-    if ((policy & POLICY_ES) && !s->es) {
-        return POLICY_FAILURE;
+    /* Newer firmware has no SEV-ES guests beside SEV-SNP ones.  */
+    if ((policy & POLICY_ES) &&
+        (!s->es || (s->snp && s->snp_svn >= SVN_WITHOUT_ES))) {
+        return UNSUPPORTED;
     }
 
     g = g_new0(Guest, 1);
@@ -682,14 +687,18 @@ static uint16_t cmd_snp_shutdown(AmdPsp *s, uint8_t *buf)
 {
     uint32_t asid;
 
-    if (!s->snp || s->state != PLATFORM_UNINIT) {
+    if (!s->snp) {
+        return OK;
+    }
+    if (s->state != PLATFORM_UNINIT) {
         return INVALID_PLATFORM_STATE;
     }
-    if (ldl_le_p(buf) < 8) {
-        return INVALID_LEN;
+    if (ldl_le_p(buf) != 8) {
+        return INVALID_PARAM;
     }
+    /* Also if a guest still has the ASID, when no flush helps.  */
     for (asid = 1; asid <= s->max_asid; asid++) {
-        if (s->asids[asid] == ASID_DIRTY) {
+        if (s->asids[asid] != ASID_FREE) {
             return DFFLUSH_REQUIRED;
         }
     }
@@ -749,8 +758,8 @@ static uint16_t cmd_snp_feature_info(AmdPsp *s, uint8_t *buf)
 
 /*
  * The host wants a page back that it gave to the firmware or to a guest, before
- * the guest could use it.  A page that the firmware has given back already may
- * be asked for again.
+ * the guest could use it.  If the firmware does not keep the page from the host,
+ * there is nothing to do.
  */
 static uint16_t cmd_snp_page_reclaim(AmdPsp *s, uint8_t *buf)
 {
@@ -765,15 +774,17 @@ static uint16_t cmd_snp_page_reclaim(AmdPsp *s, uint8_t *buf)
         return INVALID_ADDRESS;
     }
     entry = rmp_get(pa);
-    if (!(entry & RMP_ASSIGNED) || entry & (RMP_VMSA | RMP_VALIDATED) ||
-        (entry & RMP_ASID && !(entry & RMP_IMMUTABLE))) {
-        return INVALID_PAGE_STATE;
-    }
     if ((rmp_get(pa & ~(2 * MiB - 1)) & RMP_2M) != huge) {
         return INVALID_PAGE_SIZE;
     }
+    if (!(entry & RMP_IMMUTABLE)) {
+        return OK;
+    }
+    if (!(entry & RMP_ASSIGNED) || entry & (RMP_VMSA | RMP_VALIDATED)) {
+        return INVALID_PAGE_STATE;
+    }
     for (i = 0; i < size; i += TARGET_PAGE_SIZE) {
-        rmp_set(pa + i, PAGE_RECLAIM | (i ? 0 : huge));
+        rmp_set(pa + i, rmp_get(pa + i) & ~RMP_IMMUTABLE);
     }
     return OK;
 }
@@ -792,7 +803,7 @@ static uint16_t cmd_snp_gctx_create(AmdPsp *s, uint8_t *buf)
         return INVALID_PLATFORM_STATE;
     }
     if (pa % TARGET_PAGE_SIZE) {
-        return INVALID_ADDRESS;
+        return INVALID_PARAM;
     }
     if (!page_is(pa, PAGE_FIRMWARE)) {
         return INVALID_PAGE_STATE;
@@ -812,11 +823,12 @@ static uint16_t cmd_snp_launch_start(AmdPsp *s, SnpGuest *g, uint8_t *buf)
         return INVALID_GUEST_STATE;
     }
     /* No migration agents and no incoming images.  */
-    if (ldl_le_p(buf + 24) || !(policy & SNP_POLICY_MBO)) {
+    if (ldl_le_p(buf + 24)) {
         return INVALID_PARAM;
     }
-    /* The oldest firmware that the guest accepts.  */
-    if ((policy & 0xffff) > (API_MAJOR << 8 | API_MINOR)) {
+    /* The policy's low bits are the oldest firmware that the guest accepts.  */
+    if (!(policy & SNP_POLICY_MBO) ||
+        (policy & 0xffff) > (API_MAJOR << 8 | API_MINOR)) {
         return POLICY_FAILURE;
     }
     g->state = SNP_GUEST_LAUNCH;
@@ -863,7 +875,10 @@ static uint16_t cmd_snp_launch_update(AmdPsp *s, SnpGuest *g, uint8_t *buf)
     if (type < TYPE_NORMAL || type > TYPE_CPUID || (huge && type == TYPE_VMSA)) {
         return INVALID_PARAM;
     }
-    if (pa % size || !rmp_covers(pa + size - 1)) {
+    if (pa % size) {
+        return INVALID_PARAM;
+    }
+    if (!rmp_covers(pa + size - 1)) {
         return INVALID_ADDRESS;
     }
     entry = rmp_get(pa);
@@ -894,6 +909,9 @@ static uint16_t cmd_snp_launch_finish(AmdPsp *s, SnpGuest *g, uint8_t *buf)
 
     if (g->state != SNP_GUEST_LAUNCH) {
         return INVALID_GUEST_STATE;
+    }
+    if (!g->asid) {
+        return INACTIVE;
     }
     /* Nothing is measured that an ID block could be compared to.  */
     if (buf[24] & ID_BLOCK_EN) {
@@ -969,7 +987,7 @@ static uint16_t run(AmdPsp *s, uint32_t id, uint8_t *buf)
             return INVALID_PLATFORM_STATE;
         }
         if (ldq_le_p(buf) % TARGET_PAGE_SIZE) {
-            return INVALID_ADDRESS;
+            return INVALID_PARAM;
         }
         g = g_hash_table_lookup(s->snp_guests, context_key(ldq_le_p(buf)));
         return g ? commands[id].snp(s, g, buf) : INVALID_GUEST;
