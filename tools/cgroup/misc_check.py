@@ -9,8 +9,8 @@ there are from the root cgroup down to the cgroup, and who has VMs.  Then there
 is one line for each kind of VM: whether one could be started, and if not, what
 stands in the way and what to do about it.
 
-It changes nothing, needs Python's standard library only, and works with any
-kernel.  Root sees more than other users: the firmware's state, and other users'
+Without --try it changes nothing.  It needs Python's standard library only, and
+works with any kernel.  Root sees more than other users: the firmware's state, and other users'
 processes.  If a CPU shows no SEV, "modprobe -a cpuid msr" lets root see whether
 the CPU has none or the BIOS has switched it off.
 
@@ -368,8 +368,11 @@ def kvm_of(host):
             for name in host.list(folder + '/parameters')
             if name in ('sev', 'sev_es', 'sev_snp', 'npt', 'nrips', 'lbrv', 'tdx', 'mmio_caching')}
     # How many of the ASIDs of SEV-ES are for SEV-SNP only; 0: they share them.
-    kvm['snp_only'] = int(host.text(
-        '/sys/module/kvm_amd/parameters/ciphertext_hiding_asids') or 0)
+    # Without SEV-SNP, KVM ignores the parameter.
+    kvm['snp_only'] = 0
+    if kvm['parameters']['kvm_amd'].get('sev_snp'):
+        kvm['snp_only'] = int(host.text(
+            '/sys/module/kvm_amd/parameters/ciphertext_hiding_asids') or 0)
     try:
         os.close(os.open(host.at('/dev/kvm'), os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:

@@ -388,6 +388,12 @@ class MiscCheck(unittest.TestCase):
         self.write('/sys/module/kvm_amd/parameters/sev_snp', 'Y\n')
         self.verdict('sev_snp', '/tenants/b', 'a VM could be started: 5 left, by the numbers of /', status=0)
 
+    def test_ciphertext_hiding_without_snp(self):
+        """KVM ignores the parameter."""
+        self.write('/sys/module/kvm_amd/parameters/sev_snp', 'N\n')
+        self.write('/sys/module/kvm_amd/parameters/ciphertext_hiding_asids', '5\n')
+        self.verdict('sev_es', '/tenants/b', 'a VM could be started: 5 left, by the numbers of /', status=0)
+
     def test_ciphertext_hiding(self):
         self.write('/sys/module/kvm_amd/parameters/sev_snp', 'Y\n')
         self.write('/sys/module/kvm_amd/parameters/ciphertext_hiding_asids', '3\n')
