@@ -11,7 +11,7 @@
 #                     standard output.
 #   --command COMMAND run a shell command line, like --run
 #   --shell           start a prompt on this terminal
-#   --limit SECONDS   the time by which the machine must have powered off (default 600)
+#   --limit SECONDS   the time in which the machine must power off (default 600); if it is started again, once more
 #   --name NAME       name of the folder with the logs (default: SCRIPT, "command" or "boot")
 #   --append WORDS    added to the kernel's command line
 #   --cpu WORDS       CPU properties; they override the defaults
@@ -41,6 +41,7 @@ while [ $# -gt 2 ]; do
 	*) die "rig/machine/boot.sh: $1: unknown option" ;;
 	esac
 done
+[ $# = 2 ] || die "usage: rig/machine/boot.sh [options] KERNEL_FOLDER INITRD"
 kernel=$1 initrd=$2
 [[ $limit =~ ^[1-9][0-9]*$ ]] || die "LIMIT=$limit: not a number of seconds"
 [[ -f $initrd && -r $initrd ]] || die "INITRD=$initrd: no such file, or not readable"
@@ -50,6 +51,10 @@ need qemu-system-data seabios cpio
 qemu=$("$rig/machine/qemu/build.sh" --path)
 
 dir=$kernel/$name
+mkdir -p "$kernel"
+# QEMU inherits the lock.
+exec {lock}>"$kernel/.$name.lock"
+flock -n "$lock" || die "$dir: another machine of this name is running: wait for it, or choose another --name"
 rm -rf "$dir"
 mkdir -p "$dir"
 console=$dir/console.log log=$dir/kernel.log
@@ -135,8 +140,8 @@ has_started() {
 	grep -qE 'KTAP version|as init process' "$log"
 }
 
-# start_again: ends a machine whose kernel hangs before that, and starts it once more. Seen in one of several hundred
-# boots on a busy host, between two lines of the log with no code of ours between them; the cause is not known.
+# start_again: ends a machine whose kernel has hung before KUnit's tests and the first process, and starts it once more.
+# Seen once in several hundred boots, on a busy host, where none of our code runs; the cause is not known.
 start_again() {
 	# A FIFO that is opened for both reading and writing does not wait for QEMU.
 	echo 'info registers -a' 1<>"$dir/monitor.in"
@@ -144,14 +149,17 @@ start_again() {
 	kill "$machine" || true
 	wait
 	cp "$log" "$log.hung"
-	# Where the kernel may be gone when somebody looks, this output shows where its CPUs were.
+	# Print where the CPUs were: the logs may be gone before somebody looks.
 	grep -a '^RIP=' "$log.hung.registers" | tr -d '\r' >&2 || true
+	"$rig/tests/splats.sh" "$log.hung" >&2 || failed "the kernel did not start within $patience s, and has splats"
 	echo "  the kernel did not start within $patience s, see $log.hung; starting the machine again" >&2
 	start
 }
 
-# Seconds in which the kernel has started, also on a busy host.
+# A kernel that has not started after so many seconds has hung, also on a busy host. On a disk with its own boot loader,
+# the system decides what the kernel logs: has_started cannot tell.
 patience=300
+[ -z "$grub" ] || patience=
 mkfifo "$dir/stdio" "$dir"/monitor.{in,out}
 args+=(-chardev "pipe,id=monitor,path=${dir//,/,,}/monitor" -mon chardev=monitor)
 start
@@ -165,7 +173,7 @@ while kill -0 "$machine" 2>/dev/null; do
 		size=$now quiet=$SECONDS
 	elif [ $((SECONDS - quiet)) -ge 60 ]; then
 		quiet=$SECONDS
-		echo "  ${SECONDS}s of $limit: the machine is running, its kernel's log is $log" >&2
+		echo "  $((SECONDS - begun))s of $limit: the machine is running, its kernel's log is $log" >&2
 	fi
 	if [ -n "$patience" ] && [ $((SECONDS - begun)) -ge "$patience" ]; then
 		has_started || start_again
