@@ -10,9 +10,9 @@ is one line for each kind of VM: whether one could be started, and if not, what
 stands in the way and what to do about it.
 
 Without --try it changes nothing.  It needs Python's standard library only, and
-works with any kernel.  Root sees more than other users: the firmware's state, and other users'
-processes.  If a CPU shows no SEV, "modprobe -a cpuid msr" lets root see whether
-the CPU has none or the BIOS has switched it off.
+works with any kernel.  Root sees more than other users: the firmware's state,
+and other users' processes.  If a CPU shows no SEV, "modprobe -a cpuid msr" lets
+root see whether the CPU has none or the BIOS has switched it off.
 
 --try creates a VM of each kind that --vm names, in the cgroup, and removes it
 again.  That is the only sure answer where the limits above the cgroup cannot be
