@@ -50,9 +50,11 @@ MSR_SYSCFG, SYSCFG_ENCRYPT = 0xc0010010, 1 << 23
 MSR_HWCR, HWCR_SMMLOCK = 0xc0010015, 1
 SEV_ISSUE_CMD = 0xc0105300
 KVM_CREATE_VM = 0xae01
+KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES = 0xae03, 235
 KVM_MEMORY_ENCRYPT_OP = 0xc008aeba
-# The type of the VM, and the command that makes it take an ASID.
-KVM_VM = {'sev': (0, 0), 'sev_es': (0, 1), 'sev_snp': (4, 22)}
+VM_TYPES = {'sev': 2, 'sev_es': 3, 'sev_snp': 4}
+# What makes a VM take an ASID; before Linux 6.10, a VM of no type, by a command for each kind.
+KVM_SEV_INIT2, OLDER_INIT = 22, {'sev': 0, 'sev_es': 1}
 
 
 def quoted(name):
@@ -359,7 +361,7 @@ def switched_off_by(host, module, parameter):
 
 
 def kvm_of(host):
-    kvm = {'device': None, 'loaded': {}, 'parameters': {}}
+    kvm = {'device': None, 'kinds': None, 'loaded': {}, 'parameters': {}}
     for module in ('kvm', 'kvm_amd', 'kvm_intel'):
         folder = '/sys/module/' + module
         kvm['loaded'][module] = host.exists(folder)
@@ -374,10 +376,23 @@ def kvm_of(host):
         kvm['snp_only'] = int(host.text(
             '/sys/module/kvm_amd/parameters/ciphertext_hiding_asids') or 0)
     try:
-        os.close(os.open(host.at('/dev/kvm'), os.O_RDWR | os.O_CLOEXEC))
+        fd = os.open(host.at('/dev/kvm'), os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         kvm['device'] = error.strerror
+        return kvm
+    try:
+        kvm['kinds'] = kinds_of(fd) or None
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
     return kvm
+
+
+def kinds_of(fd):
+    """The kinds of SEV that KVM has VMs of; before Linux 6.10 KVM did not say."""
+    types = fcntl.ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES)
+    return [kind for kind, number in VM_TYPES.items() if types >> number & 1]
 
 
 def boot_of(host):
@@ -540,6 +555,10 @@ def why_not_on_host(host, kind, facts):
         if kind == 'sev_es' and kvm['snp_only'] and kvm['snp_only'] == sev_es_asids(facts):
             yield ('all ASIDs that SEV-ES could have are for SEV-SNP',
                    'load kvm_amd with a lower ciphertext_hiding_asids than %d' % kvm['snp_only'])
+        elif kind == 'sev_es' and kvm['kinds'] and kind not in kvm['kinds']:
+            yield ('KVM has no VMs of SEV-ES here, as with firmware that does not support them '
+                   'beside SEV-SNP',
+                   'start SEV-SNP VMs instead, or load kvm_amd with sev_snp=0')
         if kvm['device']:
             yield ('/dev/kvm: ' + kvm['device'],
                    'run this as a user who may open it (group kvm), '
@@ -643,12 +662,13 @@ def try_it(host, kind, hierarchy, given):
             step = 'opening /dev/kvm'
             kvm = os.open(host.at('/dev/kvm'), os.O_RDWR | os.O_CLOEXEC)
             step = 'creating a VM'
-            kind_of_vm, command = KVM_VM[kind]
-            vm = fcntl.ioctl(kvm, KVM_CREATE_VM, kind_of_vm)
+            typed = kind not in OLDER_INIT or kinds_of(kvm)
+            vm = fcntl.ioctl(kvm, KVM_CREATE_VM, VM_TYPES[kind] if typed else 0)
             step = 'making it a %s VM' % KINDS[kind]
             init = bytearray(48)
             argument = bytearray(struct.pack(
-                '<IxxxxQIi', command, buffer_address(init) if command > 1 else 0, 0, -1))
+                '<IxxxxQIi', KVM_SEV_INIT2 if typed else OLDER_INIT[kind],
+                buffer_address(init) if typed else 0, 0, -1))
             fcntl.ioctl(vm, KVM_MEMORY_ENCRYPT_OP, argument)
         except OSError as error:
             said = ('%s failed: %s' % (step, error.strerror)).encode()

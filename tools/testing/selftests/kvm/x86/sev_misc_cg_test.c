@@ -314,6 +314,16 @@ static void test_older_init(bool es)
 	CHECK_USAGE(es, 0, 0, 0);
 }
 
+static void test_older_init_without_type(bool es)
+{
+	struct kvm_vm *vm = vm_create_barebones();
+
+	enter("a");
+	CHECK_ERR(sev_init(vm, older_init[es]), ENOTTY);
+	CHECK_USAGE(es, 0, 0, 0);
+	kvm_vm_free(vm);
+}
+
 static void test_removed_cgroup(bool es)
 {
 	struct kvm_vm *vm = vm_create_in("a", es);
@@ -676,11 +686,14 @@ static const struct subtest {
 	const char *name;
 	void (*fn)(bool es);
 	bool only_es;
-	bool no_vm;		/* runs where there can be no VMs */
-	bool fails;		/* runs where the platform fails, only there */
+	bool no_vm;		/* runs where there can be no VMs, too */
+	bool only_no_vm;	/* runs only there */
+	bool fails;		/* runs only where the platform fails */
 } subtests[] = {
 	{ "VM is charged, and returned when it goes", test_charge },
 	{ "VM of the older init is charged", test_older_init },
+	{ "older init makes no VM that the host cannot have",
+	  test_older_init_without_type, .only_no_vm = true },
 	{ "removed cgroup stays charged to its parent", test_removed_cgroup },
 	{ "killed owner returns everything", test_killed_owner },
 	{ "refused by misc.max", test_max },
@@ -733,11 +746,12 @@ static const char *why_no_vms(bool es)
 	}
 }
 
-/* Where the platform works, that it fails is no test. */
 static bool applies(const struct subtest *t, bool es)
 {
-	return (es || !t->only_es) &&
-	       (!t->fails || no_vms[es] == platform_fails);
+	bool fails = no_vms[es] == platform_fails;
+
+	return (es || !t->only_es) && (fails || !t->fails) &&
+	       ((no_vms[es] && !fails) || !t->only_no_vm);
 }
 
 static int run_process(const struct subtest *t, bool es)
@@ -762,7 +776,7 @@ static void run(const struct subtest *t, bool es)
 	int status = KSFT_SKIP;
 
 	*skip_reason = no_vms[es];
-	if (!no_vms[es] || t->no_vm || t->fails) {
+	if (!no_vms[es] || t->no_vm || t->only_no_vm || t->fails) {
 		status = make_tree() ? run_process(t, es) : KSFT_FAIL;
 		remove_tree();
 	}
