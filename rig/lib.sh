@@ -167,3 +167,9 @@ room_for() {
 	free=$(df --output=avail -B 1G "$cache" | tail -n 1 | tr -d " ")
 	[ "$free" -ge "$1" ] || die "$cache has ${free} GB free, this needs about $1 GB"
 }
+
+# hash_of PATH...: a hash of the files and folders: of content, names, targets of links, and what can be executed.
+hash_of() {
+	tar --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 --mode=a+rX,go-w -c -- "$@" |
+		sha256sum | cut -c 1-12
+}

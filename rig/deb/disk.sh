@@ -16,7 +16,7 @@ esp_id=5E5E-0001
 # In units of 1 MiB: the table, the EFI system partition, the root file system, the copy of the table.
 esp_size=64 root_size=3072
 
-hash=$(cd "$rig/deb" && cat disk.sh <(find disk -type f -print0 | sort -z | xargs -0 cat) | sha256sum | cut -c 1-12)
+hash=$(cd "$rig/deb" && hash_of disk.sh disk)
 image=$cache/debian/host-$hash.img
 
 case ${1-} in

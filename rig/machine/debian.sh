@@ -34,7 +34,7 @@ mask=(getty@tty1.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.
 disable=(containerd.service docker.service docker.socket lxcfs.service
 	incus.service incus.socket incus-startup.service incus-user.service incus-user.socket)
 
-hash=$(cd "$rig/machine" && cat debian.sh <(find debian -type f -print0 | sort -z | xargs -0 cat) | sha256sum | cut -c 1-12)
+hash=$(cd "$rig/machine" && hash_of debian.sh debian)
 image=$cache/debian/$hash.img
 
 case ${1-} in

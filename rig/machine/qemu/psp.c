@@ -6,9 +6,8 @@
  *
  * It enforces the firmware's rules for states, owners of ASIDs and of pages,
  * and flushes of the data fabric: a command that breaks one of them fails.  It
- * does not ask for WBINVD, and does not search the RMP for pages of an ASID that
- * is activated.  Memory of SEV and SEV-ES guests is measured, that of SEV-SNP
- * guests is not; none is encrypted.
+ * does not ask for WBINVD.  Memory of SEV and SEV-ES guests is measured, that of
+ * SEV-SNP guests is not; none is encrypted.
  *
  * The ranges of ASIDs are properties of the CPUs, see sev-max-asid; so is
  * SEV-SNP, see sev-snp.  With SEV-SNP, the PSP reserves memory for the RMP, as
@@ -83,6 +82,7 @@ enum {
     INVALID_PAGE_SIZE = 0x19,
     INVALID_PAGE_STATE = 0x1a,
     INVALID_PAGE_OWNER = 0x1c,
+    RMP_INIT_REQUIRED = 0x20,
 };
 
 enum {
@@ -152,6 +152,7 @@ struct AmdPsp {
     uint32_t last_handle;
     GHashTable *guests;
     bool snp;                   /* initialized for SEV-SNP */
+    bool rmp_valid;             /* initialized, by this SNP_INIT or an earlier one */
     uint32_t max_snp_asid;      /* ciphertext hiding; 0: not in use */
     GHashTable *snp_guests;     /* by the page of the context */
     uint32_t max_asid;
@@ -183,7 +184,13 @@ static bool dma_out(hwaddr pa, const void *data, uint32_t len)
 
 static bool page_is(hwaddr pa, uint64_t state)
 {
-    return rmp_covers(pa) && rmp_get(pa) == state;
+    return rmp_covers(pa) && (rmp_get(pa) & ~RMP_2M) == state;
+}
+
+/* Whether the RMP has one page of 2 MB there.  */
+static bool page_is_huge(hwaddr pa)
+{
+    return rmp_get(pa & ~(2 * MiB - 1)) & RMP_2M;
 }
 
 /*
@@ -215,6 +222,19 @@ static void guest_free(gpointer opaque)
 static uint32_t cpu_property(const char *name)
 {
     return object_property_get_uint(OBJECT(first_cpu), name, &error_abort);
+}
+
+/* Whether all CPUs have SEV-SNP switched on.  */
+static bool snp_enabled(void)
+{
+    CPUState *cpu;
+
+    CPU_FOREACH(cpu) {
+        if (!(X86_CPU(cpu)->env.syscfg & MSR_SYSCFG_SNP_EN)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ASIDs may have been used before INIT: DF_FLUSH must come first.  */
@@ -259,6 +279,10 @@ static uint16_t cmd_init(AmdPsp *s, uint8_t *buf)
     if (s->init_fails) {
         s->init_fails--;
         return HW_PLATFORM;
+    }
+    /* SEV guests must not be able to change the RMP.  */
+    if (snp_enabled() && !s->rmp_valid) {
+        return INVALID_PLATFORM_STATE;
     }
     /* SEV-ES needs the trusted memory region.  */
     if (es && (!tmr || (s->snp && tmr % (2 * MiB)))) {
@@ -400,37 +424,51 @@ static uint16_t cmd_decommission(AmdPsp *s, Guest *g, uint8_t *buf)
     return OK;
 }
 
-/* Gives the ASID to a guest: a handle, or ASID_SNP.  */
-static uint16_t asid_take(AmdPsp *s, uint32_t asid, uint32_t guest)
+/*
+ * activate - give an ASID to a guest
+ * @own: the ASID that the guest has
+ * @guest: its handle, or ASID_SNP
+ * @min, @max: the ASIDs of guests of its kind
+ */
+static uint16_t activate(AmdPsp *s, uint32_t *own, uint32_t guest, uint32_t asid,
+                         uint32_t min, uint32_t max)
 {
+    if (asid == 0 || asid > s->max_asid) {
+        return INVALID_ASID;
+    }
+    if (s->asids[asid] != ASID_FREE && s->asids[asid] != ASID_DIRTY) {
+        return ASID_OWNED;
+    }
+    if (*own) {
+        return ACTIVE;
+    }
     if (s->asids[asid] == ASID_DIRTY) {
         return DFFLUSH_REQUIRED;
     }
-    if (s->asids[asid] != ASID_FREE) {
-        return ASID_OWNED;
+    if (asid < min || asid > max) {
+        return INVALID_ASID;
     }
     s->asids[asid] = guest;
+    *own = asid;
     return OK;
+}
+
+/* Only a guest that has been running leaves traces in caches.  */
+static void deactivate(AmdPsp *s, uint32_t *own, bool running)
+{
+    s->asids[*own] = running ? ASID_DIRTY : ASID_FREE;
+    *own = 0;
 }
 
 static uint16_t cmd_activate(AmdPsp *s, Guest *g, uint8_t *buf)
 {
     uint32_t asid = ldl_le_p(buf + 4);
-    bool es = g->policy & POLICY_ES;
-    uint16_t status;
 
-    if (g->asid) {
-        return ACTIVE;
+    if (g->policy & POLICY_ES) {
+        return activate(s, &g->asid, g->handle, asid, s->max_snp_asid + 1,
+                        s->min_asid - 1);
     }
-    if (asid <= s->max_snp_asid || asid > s->max_asid ||
-        es != (asid < s->min_asid)) {
-        return INVALID_ASID;
-    }
-    status = asid_take(s, asid, g->handle);
-    if (!status) {
-        g->asid = asid;
-    }
-    return status;
+    return activate(s, &g->asid, g->handle, asid, s->min_asid, s->max_asid);
 }
 
 static uint16_t cmd_deactivate(AmdPsp *s, Guest *g, uint8_t *buf)
@@ -438,20 +476,25 @@ static uint16_t cmd_deactivate(AmdPsp *s, Guest *g, uint8_t *buf)
     if (!g->asid) {
         return INACTIVE;
     }
-    s->asids[g->asid] = ASID_DIRTY;
-    g->asid = 0;
+    deactivate(s, &g->asid, g->state == GUEST_RUNNING);
     return OK;
 }
 
-static uint16_t cmd_guest_status(AmdPsp *s, Guest *g, uint8_t *buf)
+/* The state of a guest that does not exist is 0.  */
+static uint16_t cmd_guest_status(AmdPsp *s, uint8_t *buf)
 {
-    stl_le_p(buf + 4, g->policy);
-    stl_le_p(buf + 8, g->asid);
-    buf[12] = g->state;
+    Guest *g = find_guest(s, ldl_le_p(buf));
+
+    if (s->state == PLATFORM_UNINIT) {
+        return INVALID_PLATFORM_STATE;
+    }
+    stl_le_p(buf + 4, g ? g->policy : 0);
+    stl_le_p(buf + 8, g ? g->asid : 0);
+    buf[12] = g ? g->state : 0;
     return OK;
 }
 
-static uint16_t cmd_launch_update(AmdPsp *s, Guest *g, uint8_t *buf)
+static uint16_t launch_update(AmdPsp *s, Guest *g, uint8_t *buf, bool vmsa)
 {
     uint64_t pa = ldq_le_p(buf + 8);
     uint32_t len = ldl_le_p(buf + 16);
@@ -460,14 +503,17 @@ static uint16_t cmd_launch_update(AmdPsp *s, Guest *g, uint8_t *buf)
     if (g->state != GUEST_LUPDATE) {
         return INVALID_GUEST_STATE;
     }
+    if (vmsa && !(g->policy & POLICY_ES)) {
+        return UNSUPPORTED;
+    }
     if (!g->asid) {
         return INACTIVE;
     }
-    if (len == 0 || len % 16) {
-        return INVALID_LEN;
-    }
     if (pa % 16) {
         return INVALID_ADDRESS;
+    }
+    if (len == 0 || len % 16) {
+        return INVALID_LEN;
     }
     if (!writable(s, pa, len)) {
         return INVALID_PAGE_STATE;
@@ -485,12 +531,17 @@ static uint16_t cmd_launch_update(AmdPsp *s, Guest *g, uint8_t *buf)
     return OK;
 }
 
+static uint16_t cmd_launch_update(AmdPsp *s, Guest *g, uint8_t *buf)
+{
+    return launch_update(s, g, buf, false);
+}
+
 static uint16_t cmd_launch_update_vmsa(AmdPsp *s, Guest *g, uint8_t *buf)
 {
-    if (!(g->policy & POLICY_ES)) {
-        return POLICY_FAILURE;
+    if (ldl_le_p(buf + 16) != TARGET_PAGE_SIZE) {
+        return INVALID_LEN;
     }
-    return cmd_launch_update(s, g, buf);
+    return launch_update(s, g, buf, true);
 }
 
 static uint16_t cmd_launch_measure(AmdPsp *s, Guest *g, uint8_t *buf)
@@ -629,10 +680,17 @@ static uint16_t snp_init(AmdPsp *s, uint32_t flags, hwaddr list,
     if (s->snp || s->state != PLATFORM_UNINIT) {
         return INVALID_PLATFORM_STATE;
     }
+    if (!(flags & SNP_INIT_RMP) && !s->rmp_valid) {
+        return RMP_INIT_REQUIRED;
+    }
+    if (flags & SNP_INIT_LIST && !(flags & SNP_INIT_RMP)) {
+        return INVALID_PARAM;
+    }
+    if (!snp_enabled()) {
+        return INVALID_CONFIG;
+    }
     CPU_FOREACH(cpu) {
-        CPUX86State *env = &X86_CPU(cpu)->env;
-
-        if (!(env->syscfg & MSR_SYSCFG_SNP_EN) || env->vm_hsave) {
+        if (X86_CPU(cpu)->env.vm_hsave) {
             return INVALID_CONFIG;
         }
     }
@@ -656,6 +714,7 @@ static uint16_t snp_init(AmdPsp *s, uint32_t flags, hwaddr list,
     if (!status) {
         iommu_pages(PAGE_FIRMWARE);
         s->snp = true;
+        s->rmp_valid = true;
         s->max_snp_asid = flags & SNP_INIT_HIDING ? max_snp_asid : 0;
         asids_init(s);
     }
@@ -685,16 +744,14 @@ static void snp_clear(AmdPsp *s)
 
 static uint16_t cmd_snp_shutdown(AmdPsp *s, uint8_t *buf)
 {
+    uint32_t flags = ldl_le_p(buf + 4);
     uint32_t asid;
 
-    if (!s->snp) {
-        return OK;
-    }
     if (s->state != PLATFORM_UNINIT) {
         return INVALID_PLATFORM_STATE;
     }
-    if (ldl_le_p(buf) != 8) {
-        return INVALID_PARAM;
+    if (!s->snp) {
+        return OK;
     }
     /* Also if a guest still has the ASID, when no flush helps.  */
     for (asid = 1; asid <= s->max_asid; asid++) {
@@ -702,8 +759,12 @@ static uint16_t cmd_snp_shutdown(AmdPsp *s, uint8_t *buf)
             return DFFLUSH_REQUIRED;
         }
     }
-    if (ldl_le_p(buf + 4) & SNP_SHUTDOWN_IOMMU) {
+    if (ldl_le_p(buf) != 8 || flags & ~SNP_SHUTDOWN_IOMMU) {
+        return INVALID_PARAM;
+    }
+    if (flags & SNP_SHUTDOWN_IOMMU) {
         iommu_pages(PAGE_RECLAIM);
+        s->rmp_valid = false;
     }
     snp_clear(s);
     return OK;
@@ -712,6 +773,19 @@ static uint16_t cmd_snp_shutdown(AmdPsp *s, uint8_t *buf)
 static uint16_t cmd_snp_df_flush(AmdPsp *s, uint8_t *buf)
 {
     return s->snp ? df_flush(s) : INVALID_PLATFORM_STATE;
+}
+
+static uint32_t snp_guests_launched(AmdPsp *s)
+{
+    GHashTableIter iter;
+    gpointer guest;
+    uint32_t count = 0;
+
+    g_hash_table_iter_init(&iter, s->snp_guests);
+    while (g_hash_table_iter_next(&iter, NULL, &guest)) {
+        count += ((SnpGuest *)guest)->state != SNP_GUEST_INIT;
+    }
+    return count;
 }
 
 static uint16_t cmd_snp_platform_status(AmdPsp *s, uint8_t *buf)
@@ -725,7 +799,7 @@ static uint16_t cmd_snp_platform_status(AmdPsp *s, uint8_t *buf)
     }
     stl_le_p(status + 8, FEATURE_INFO | HIDING_CAP |
                          (s->max_snp_asid ? HIDING_EN : 0));
-    stl_le_p(status + 12, g_hash_table_size(s->snp_guests));
+    stl_le_p(status + 12, snp_guests_launched(s));
     /* The versions of the firmware, current and reported.  */
     status[16 + 6] = s->snp_svn;
     status[24 + 6] = s->snp_svn;
@@ -763,9 +837,10 @@ static uint16_t cmd_snp_feature_info(AmdPsp *s, uint8_t *buf)
  */
 static uint16_t cmd_snp_page_reclaim(AmdPsp *s, uint8_t *buf)
 {
-    uint64_t huge = ldq_le_p(buf) & 1 ? RMP_2M : 0, entry;
+    bool huge = ldq_le_p(buf) & 1;
     hwaddr pa = ldq_le_p(buf) & TARGET_PAGE_MASK;
     hwaddr size = huge ? 2 * MiB : TARGET_PAGE_SIZE, i;
+    uint64_t entry;
 
     if (!s->snp) {
         return INVALID_PLATFORM_STATE;
@@ -774,7 +849,7 @@ static uint16_t cmd_snp_page_reclaim(AmdPsp *s, uint8_t *buf)
         return INVALID_ADDRESS;
     }
     entry = rmp_get(pa);
-    if ((rmp_get(pa & ~(2 * MiB - 1)) & RMP_2M) != huge) {
+    if (page_is_huge(pa) != huge) {
         return INVALID_PAGE_SIZE;
     }
     if (!(entry & RMP_IMMUTABLE)) {
@@ -808,6 +883,9 @@ static uint16_t cmd_snp_gctx_create(AmdPsp *s, uint8_t *buf)
     if (!page_is(pa, PAGE_FIRMWARE)) {
         return INVALID_PAGE_STATE;
     }
+    if (page_is_huge(pa)) {
+        return INVALID_PAGE_SIZE;
+    }
     g = g_new0(SnpGuest, 1);
     g->context = pa;
     g_hash_table_insert(s->snp_guests, context_key(pa), g);
@@ -838,47 +916,38 @@ static uint16_t cmd_snp_launch_start(AmdPsp *s, SnpGuest *g, uint8_t *buf)
 static uint16_t cmd_snp_activate(AmdPsp *s, SnpGuest *g, uint8_t *buf)
 {
     uint32_t asid = ldl_le_p(buf + 8);
-    uint16_t status;
+    hwaddr pa;
 
     if (g->state == SNP_GUEST_INIT) {
         return INVALID_GUEST_STATE;
     }
-    if (g->asid) {
-        return ACTIVE;
+    /* No memory may be the guest's before.  */
+    for (pa = 0; asid && rmp_covers(pa); pa += TARGET_PAGE_SIZE) {
+        if ((rmp_get(pa) & RMP_ASID) >> RMP_ASID_SHIFT == asid) {
+            return INVALID_CONFIG;
+        }
     }
-    if (asid == 0 || asid >= s->min_asid ||
-        (s->max_snp_asid && asid > s->max_snp_asid)) {
-        return INVALID_ASID;
-    }
-    status = asid_take(s, asid, ASID_SNP);
-    if (!status) {
-        g->asid = asid;
-    }
-    return status;
+    return activate(s, &g->asid, ASID_SNP, asid, 1,
+                    s->max_snp_asid ?: s->min_asid - 1);
 }
 
 static uint16_t cmd_snp_launch_update(AmdPsp *s, SnpGuest *g, uint8_t *buf)
 {
-    enum { TYPE_NORMAL = 1, TYPE_VMSA, TYPE_ZERO, TYPE_CPUID = 6 };
+    enum {
+        TYPE_NORMAL = 1, TYPE_VMSA, TYPE_ZERO, TYPE_UNMEASURED, TYPE_SECRETS,
+        TYPE_CPUID,
+    };
     static const uint8_t zero[4096];
     uint32_t type = extract32(ldl_le_p(buf + 8), 1, 3);
-    uint64_t huge = ldl_le_p(buf + 8) & 1 ? RMP_2M : 0, entry;
+    bool huge = ldl_le_p(buf + 8) & 1;
     hwaddr size = huge ? 2 * MiB : TARGET_PAGE_SIZE, i;
     hwaddr pa = ldq_le_p(buf + 16);
+    uint64_t entry;
 
-    if (g->state != SNP_GUEST_LAUNCH) {
-        return INVALID_GUEST_STATE;
-    }
-    if (!g->asid) {
-        return INACTIVE;
-    }
-    if (type < TYPE_NORMAL || type > TYPE_CPUID || (huge && type == TYPE_VMSA)) {
+    if (pa % TARGET_PAGE_SIZE) {
         return INVALID_PARAM;
     }
-    if (pa % size) {
-        return INVALID_PARAM;
-    }
-    if (!rmp_covers(pa + size - 1)) {
+    if (!rmp_covers(pa)) {
         return INVALID_ADDRESS;
     }
     entry = rmp_get(pa);
@@ -886,11 +955,26 @@ static uint16_t cmd_snp_launch_update(AmdPsp *s, SnpGuest *g, uint8_t *buf)
         !(entry & RMP_ASID) || entry & RMP_VALIDATED) {
         return INVALID_PAGE_STATE;
     }
+    if (page_is_huge(pa) != huge) {
+        return INVALID_PAGE_SIZE;
+    }
+    if (pa % size) {
+        return INVALID_ADDRESS;
+    }
+    if (type < TYPE_NORMAL || type > TYPE_CPUID) {
+        return INVALID_PARAM;
+    }
+    if (huge && (type == TYPE_VMSA || type == TYPE_SECRETS || type == TYPE_CPUID)) {
+        return INVALID_PAGE_SIZE;
+    }
+    if (g->state != SNP_GUEST_LAUNCH) {
+        return INVALID_GUEST_STATE;
+    }
+    if (!g->asid) {
+        return INACTIVE;
+    }
     if ((entry & RMP_ASID) >> RMP_ASID_SHIFT != g->asid) {
         return INVALID_PAGE_OWNER;
-    }
-    if ((rmp_get(pa & ~(2 * MiB - 1)) & RMP_2M) != huge) {
-        return INVALID_PAGE_SIZE;
     }
     for (i = 0; i < size; i += TARGET_PAGE_SIZE) {
         if (type == TYPE_ZERO && dma_out(pa + i, zero, sizeof(zero))) {
@@ -928,7 +1012,7 @@ static uint16_t cmd_snp_decommission(AmdPsp *s, SnpGuest *g, uint8_t *buf)
         return HW_PLATFORM;
     }
     if (g->asid) {
-        s->asids[g->asid] = ASID_DIRTY;
+        deactivate(s, &g->asid, g->state == SNP_GUEST_RUNNING);
     }
     rmp_set(g->context, PAGE_FIRMWARE);
     g_hash_table_remove(s->snp_guests, context_key(g->context));
@@ -954,7 +1038,7 @@ static const struct {
     [0x20] = { 4, .guest = cmd_decommission },
     [0x21] = { 8, .guest = cmd_activate },
     [0x22] = { 4, .guest = cmd_deactivate },
-    [0x23] = { 13, true, .guest = cmd_guest_status },
+    [0x23] = { 13, true, .platform = cmd_guest_status },
     [0x30] = { 36, true, .platform = cmd_launch_start },
     [0x31] = { 20, .guest = cmd_launch_update },
     [0x32] = { 20, .guest = cmd_launch_update_vmsa },
@@ -994,7 +1078,7 @@ static uint16_t run(AmdPsp *s, uint32_t id, uint8_t *buf)
     } else {
         Guest *g;
 
-        if (s->state == PLATFORM_UNINIT) {
+        if (s->state != PLATFORM_WORKING) {
             return INVALID_PLATFORM_STATE;
         }
         g = find_guest(s, ldl_le_p(buf));
@@ -1105,6 +1189,7 @@ static void psp_reset(DeviceState *dev)
     s->cmdresp = 0;
     memset(s->cmdbuf, 0, sizeof(s->cmdbuf));
     s->last_handle = 0;
+    s->rmp_valid = false;
     snp_clear(s);
     cmd_shutdown(s, NULL);
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Checks what CPUs can do to each other in misc-credit.c, which charges and releases without the lock: credit.py goes
+# Checks what CPUs can do to each other where the controller takes no lock, mostly in misc-credit.c: credit.py goes
 # through all orders of their steps; herd7 through all orders in which they may see each other's steps on the weakest
 # machine that the kernel's memory model allows.
 #
