@@ -92,14 +92,14 @@ if grep -q sev_count_es_asids "$home/ours/arch/x86/kvm/svm/svm.h"; then
 	kunit=misc_cg_sev_es_kunit
 	step "build $kunit" "$kunit-$base" tree_module ours debug "$rig/tests/sev-es-capacity" "$out/test"
 fi
-psp='' snp=''
+snp=''
 if grep -qs KVM_X86_SNP_VM "$home/ours/arch/x86/kvm/svm/sev.c"; then
-	psp=psp_kunit snp=snp-launch
+	snp=snp-launch
 	step "build psp_kunit" "psp_kunit-$base" tree_module ours debug "$rig/tests/psp" "$out/test"
 fi
 "$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/in-machine" "$out/test"
-# The first VM comes before the selftests, and after psp_kunit: it loads kvm_amd.
-count in_machine selftests "$psp faults first-vm $(tr '\n' ' ' <"$out/selftests/usual")$snp $kunit leaks" \
+# The first VM comes before the selftests: it loads kvm_amd.
+count in_machine selftests "faults first-vm $(tr '\n' ' ' <"$out/selftests/usual")$snp $kunit leaks" \
 	--append "kvm=later kunit.enable=1 kunit.autorun=1 kunit.filter_glob=misc_cg* misc_kunit.steps=20000"
 echo "KUnit, while that machine booted ..."
 count kunit_at_boot selftests

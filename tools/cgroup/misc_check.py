@@ -558,7 +558,7 @@ def why_not_on_host(host, kind, facts):
         elif kind == 'sev_es' and kvm['kinds'] and kind not in kvm['kinds']:
             yield ('KVM has no VMs of SEV-ES here, as with firmware that does not support them '
                    'beside SEV-SNP',
-                   'start SEV-SNP VMs instead, or load kvm_amd with sev_snp=0')
+                   'start SEV-SNP VMs instead, or boot with sev=nosnp')
         if kvm['device']:
             yield ('/dev/kvm: ' + kvm['device'],
                    'run this as a user who may open it (group kvm), '

@@ -187,10 +187,12 @@ static bool page_is(hwaddr pa, uint64_t state)
     return rmp_covers(pa) && (rmp_get(pa) & ~RMP_2M) == state;
 }
 
-/* Whether the RMP has one page of 2 MB there.  */
-static bool page_is_huge(hwaddr pa)
+/* The entry of a page as commands see it: parts of a page of 2 MB have none.  */
+static uint64_t page_entry(hwaddr pa)
 {
-    return rmp_get(pa & ~(2 * MiB - 1)) & RMP_2M;
+    hwaddr huge = pa & ~(2 * MiB - 1);
+
+    return pa != huge && rmp_get(huge) & RMP_2M ? 0 : rmp_get(pa);
 }
 
 /*
@@ -237,31 +239,44 @@ static bool snp_enabled(void)
     return true;
 }
 
-/* ASIDs may have been used before INIT: DF_FLUSH must come first.  */
+/* ASIDs may have been used before: DF_FLUSH must come first.  */
 static void asids_init(AmdPsp *s)
 {
     uint32_t asid;
 
     s->max_asid = cpu_property("sev-max-asid");
     s->min_asid = cpu_property("sev-min-asid");
-    if (!s->asids) {
-        s->asids = g_new0(uint32_t, s->max_asid + 1);
-    }
+    s->asids = g_new0(uint32_t, s->max_asid + 1);
     for (asid = 0; asid <= s->max_asid; asid++) {
-        if (s->asids[asid] != ASID_SNP) {
-            s->asids[asid] = ASID_DIRTY;
-        }
+        s->asids[asid] = ASID_DIRTY;
     }
+}
+
+/* Only a guest that has been running leaves traces in caches.  */
+static void deactivate(AmdPsp *s, uint32_t *own, bool running)
+{
+    s->asids[*own] = running ? ASID_DIRTY : ASID_FREE;
+    *own = 0;
 }
 
 static uint16_t cmd_shutdown(AmdPsp *s, uint8_t *buf)
 {
+    GHashTableIter iter;
+    gpointer guest;
+
     s->state = PLATFORM_UNINIT;
     s->es = false;
+    /* SEV-SNP goes on.  */
+    g_hash_table_iter_init(&iter, s->guests);
+    while (s->snp && g_hash_table_iter_next(&iter, NULL, &guest)) {
+        Guest *g = guest;
+
+        if (g->asid) {
+            deactivate(s, &g->asid, g->state == GUEST_RUNNING);
+        }
+    }
     g_hash_table_remove_all(s->guests);
-    if (s->snp) {
-        asids_init(s);
-    } else {
+    if (!s->snp) {
         g_clear_pointer(&s->asids, g_free);
     }
     return OK;
@@ -272,6 +287,7 @@ static uint16_t cmd_init(AmdPsp *s, uint8_t *buf)
     bool es = ldl_le_p(buf) & INIT_FLAG_ES;
     uint64_t tmr = ldq_le_p(buf + 8);
     uint32_t tmr_len = ldl_le_p(buf + 16);
+    uint32_t tmr_size = s->rmp_valid ? 2 * MiB : 1 * MiB;
 
     if (s->state != PLATFORM_UNINIT) {
         return INVALID_PLATFORM_STATE;
@@ -285,19 +301,21 @@ static uint16_t cmd_init(AmdPsp *s, uint8_t *buf)
         return INVALID_PLATFORM_STATE;
     }
     /* SEV-ES needs the trusted memory region.  */
-    if (es && (!tmr || (s->snp && tmr % (2 * MiB)))) {
-        return INVALID_ADDRESS;
-    }
-    if (es && s->snp && tmr_len < 2 * MiB) {
-        return INVALID_LEN;
-    }
     if (es && !writable(s, tmr, tmr_len)) {
         return INVALID_PAGE_STATE;
+    }
+    if (es && (!tmr || tmr % tmr_size)) {
+        return INVALID_ADDRESS;
+    }
+    if (es && tmr_len != tmr_size) {
+        return INVALID_LEN;
     }
 
     s->state = PLATFORM_INIT;
     s->es = es;
-    asids_init(s);
+    if (!s->snp) {
+        asids_init(s);
+    }
     return OK;
 }
 
@@ -360,21 +378,17 @@ static uint16_t cmd_get_id(AmdPsp *s, uint8_t *buf)
     return give(s, buf, buf + 8, id, sizeof(id));
 }
 
-static uint16_t df_flush(AmdPsp *s)
+/* In every state of the platform.  */
+static uint16_t cmd_df_flush(AmdPsp *s, uint8_t *buf)
 {
     uint32_t asid;
 
-    for (asid = 0; asid <= s->max_asid; asid++) {
+    for (asid = 0; s->asids && asid <= s->max_asid; asid++) {
         if (s->asids[asid] == ASID_DIRTY) {
             s->asids[asid] = ASID_FREE;
         }
     }
     return OK;
-}
-
-static uint16_t cmd_df_flush(AmdPsp *s, uint8_t *buf)
-{
-    return s->state == PLATFORM_UNINIT ? INVALID_PLATFORM_STATE : df_flush(s);
 }
 
 static Guest *find_guest(AmdPsp *s, uint32_t handle)
@@ -451,13 +465,6 @@ static uint16_t activate(AmdPsp *s, uint32_t *own, uint32_t guest, uint32_t asid
     s->asids[asid] = guest;
     *own = asid;
     return OK;
-}
-
-/* Only a guest that has been running leaves traces in caches.  */
-static void deactivate(AmdPsp *s, uint32_t *own, bool running)
-{
-    s->asids[*own] = running ? ASID_DIRTY : ASID_FREE;
-    *own = 0;
 }
 
 static uint16_t cmd_activate(AmdPsp *s, Guest *g, uint8_t *buf)
@@ -690,7 +697,7 @@ static uint16_t snp_init(AmdPsp *s, uint32_t flags, hwaddr list,
         return INVALID_CONFIG;
     }
     CPU_FOREACH(cpu) {
-        if (X86_CPU(cpu)->env.vm_hsave) {
+        if (flags & SNP_INIT_RMP && X86_CPU(cpu)->env.vm_hsave) {
             return INVALID_CONFIG;
         }
     }
@@ -731,7 +738,7 @@ static uint16_t cmd_snp_init_ex(AmdPsp *s, uint8_t *buf)
     return snp_init(s, ldl_le_p(buf), ldq_le_p(buf + 8), lduw_le_p(buf + 16));
 }
 
-/* Forgets all guests; their contexts stay in the RMP until the next SNP_INIT.  */
+/* Forgets all guests; their contexts stay in the RMP until its next initialization.  */
 static void snp_clear(AmdPsp *s)
 {
     s->snp = false;
@@ -770,11 +777,6 @@ static uint16_t cmd_snp_shutdown(AmdPsp *s, uint8_t *buf)
     return OK;
 }
 
-static uint16_t cmd_snp_df_flush(AmdPsp *s, uint8_t *buf)
-{
-    return s->snp ? df_flush(s) : INVALID_PLATFORM_STATE;
-}
-
 static uint32_t snp_guests_launched(AmdPsp *s)
 {
     GHashTableIter iter;
@@ -792,7 +794,7 @@ static uint16_t cmd_snp_platform_status(AmdPsp *s, uint8_t *buf)
 {
     enum { FEATURE_INFO = 1 << 3, HIDING_CAP = 1 << 5, HIDING_EN = 1 << 6 };
     hwaddr pa = ldq_le_p(buf);
-    uint8_t status[32] = { API_MAJOR, API_MINOR, s->snp, s->snp, BUILD };
+    uint8_t status[32] = { API_MAJOR, API_MINOR, s->snp, s->rmp_valid, BUILD };
 
     if (!writable(s, pa, sizeof(status))) {
         return INVALID_PAGE_STATE;
@@ -818,7 +820,7 @@ static uint16_t cmd_snp_feature_info(AmdPsp *s, uint8_t *buf)
     uint8_t info[16] = { };
 
     if (ldl_le_p(buf) < 16) {
-        return INVALID_LEN;
+        return INVALID_PARAM;
     }
     if (ldl_le_p(buf + 4)) {
         return INVALID_PARAM;
@@ -838,18 +840,21 @@ static uint16_t cmd_snp_feature_info(AmdPsp *s, uint8_t *buf)
 static uint16_t cmd_snp_page_reclaim(AmdPsp *s, uint8_t *buf)
 {
     bool huge = ldq_le_p(buf) & 1;
-    hwaddr pa = ldq_le_p(buf) & TARGET_PAGE_MASK;
-    hwaddr size = huge ? 2 * MiB : TARGET_PAGE_SIZE, i;
+    hwaddr pa = ldq_le_p(buf) & ~1ULL;
+    hwaddr size = huge ? 2 * MiB : TARGET_PAGE_SIZE, end = pa + size;
     uint64_t entry;
 
+    if (pa % TARGET_PAGE_SIZE) {
+        return INVALID_PARAM;
+    }
     if (!s->snp) {
         return INVALID_PLATFORM_STATE;
     }
-    if (pa % size || !rmp_covers(pa + size - 1)) {
+    if (!rmp_covers(end - 1)) {
         return INVALID_ADDRESS;
     }
-    entry = rmp_get(pa);
-    if (page_is_huge(pa) != huge) {
+    entry = page_entry(pa);
+    if (huge != !!(entry & RMP_2M)) {
         return INVALID_PAGE_SIZE;
     }
     if (!(entry & RMP_IMMUTABLE)) {
@@ -858,15 +863,15 @@ static uint16_t cmd_snp_page_reclaim(AmdPsp *s, uint8_t *buf)
     if (!(entry & RMP_ASSIGNED) || entry & (RMP_VMSA | RMP_VALIDATED)) {
         return INVALID_PAGE_STATE;
     }
-    for (i = 0; i < size; i += TARGET_PAGE_SIZE) {
-        rmp_set(pa + i, rmp_get(pa + i) & ~RMP_IMMUTABLE);
+    for (; pa < end; pa += TARGET_PAGE_SIZE) {
+        rmp_set(pa, rmp_get(pa) & ~RMP_IMMUTABLE);
     }
     return OK;
 }
 
 static gpointer context_key(hwaddr context)
 {
-    return GUINT_TO_POINTER(context / TARGET_PAGE_SIZE);
+    return GSIZE_TO_POINTER(context);
 }
 
 static uint16_t cmd_snp_gctx_create(AmdPsp *s, uint8_t *buf)
@@ -874,16 +879,19 @@ static uint16_t cmd_snp_gctx_create(AmdPsp *s, uint8_t *buf)
     hwaddr pa = ldq_le_p(buf);
     SnpGuest *g;
 
-    if (!s->snp) {
-        return INVALID_PLATFORM_STATE;
-    }
     if (pa % TARGET_PAGE_SIZE) {
         return INVALID_PARAM;
     }
-    if (!page_is(pa, PAGE_FIRMWARE)) {
+    if (!s->snp) {
+        return INVALID_PLATFORM_STATE;
+    }
+    if (!rmp_covers(pa)) {
+        return INVALID_ADDRESS;
+    }
+    if ((page_entry(pa) & ~RMP_2M) != PAGE_FIRMWARE) {
         return INVALID_PAGE_STATE;
     }
-    if (page_is_huge(pa)) {
+    if (page_entry(pa) & RMP_2M) {
         return INVALID_PAGE_SIZE;
     }
     g = g_new0(SnpGuest, 1);
@@ -950,16 +958,13 @@ static uint16_t cmd_snp_launch_update(AmdPsp *s, SnpGuest *g, uint8_t *buf)
     if (!rmp_covers(pa)) {
         return INVALID_ADDRESS;
     }
-    entry = rmp_get(pa);
+    entry = page_entry(pa);
     if (!(entry & RMP_ASSIGNED) || !(entry & RMP_IMMUTABLE) ||
         !(entry & RMP_ASID) || entry & RMP_VALIDATED) {
         return INVALID_PAGE_STATE;
     }
-    if (page_is_huge(pa) != huge) {
+    if (huge != !!(entry & RMP_2M)) {
         return INVALID_PAGE_SIZE;
-    }
-    if (pa % size) {
-        return INVALID_ADDRESS;
     }
     if (type < TYPE_NORMAL || type > TYPE_CPUID) {
         return INVALID_PARAM;
@@ -1046,7 +1051,7 @@ static const struct {
     [0x35] = { 4, .guest = cmd_launch_finish },
     [0x81] = { 0, .platform = cmd_snp_init },
     [0x83] = { 8, .platform = cmd_snp_platform_status },
-    [0x84] = { 0, .platform = cmd_snp_df_flush },
+    [0x84] = { 0, .platform = cmd_df_flush },
     [0x85] = { 64, .platform = cmd_snp_init_ex },
     [0x86] = { 8, .platform = cmd_snp_shutdown },
     [0x90] = { 8, .snp = cmd_snp_decommission },
@@ -1067,11 +1072,11 @@ static uint16_t run(AmdPsp *s, uint32_t id, uint8_t *buf)
     if (commands[id].snp) {
         SnpGuest *g;
 
-        if (!s->snp) {
-            return INVALID_PLATFORM_STATE;
-        }
         if (ldq_le_p(buf) % TARGET_PAGE_SIZE) {
             return INVALID_PARAM;
+        }
+        if (!s->snp) {
+            return INVALID_PLATFORM_STATE;
         }
         g = g_hash_table_lookup(s->snp_guests, context_key(ldq_le_p(buf)));
         return g ? commands[id].snp(s, g, buf) : INVALID_GUEST;

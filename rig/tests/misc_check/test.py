@@ -405,6 +405,16 @@ class MiscCheck(unittest.TestCase):
                      '-> load kvm_amd with a lower ciphertext_hiding_asids than 5')
         self.verdict('sev_snp', '/tenants/b', 'a VM could be started: 5 left, by the numbers of /', status=0)
 
+    def test_firmware_without_sev_es(self):
+        """A copy of a host has no KVM to ask: the answer is given here."""
+        script = ('import runpy, sys, fcntl; fcntl.ioctl = lambda *_: 1 | 1 << 2 | 1 << 4; '
+                  'sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")')
+        p = subprocess.run([sys.executable, '-B', '-c', script, MISC_CHECK, '--root', self.top, '--vm', 'sev_es',
+                            CGROUP + '/tenants/b'], stdout=subprocess.PIPE, text=True)
+        self.assertIn('SEV-ES      no VM: KVM has no VMs of SEV-ES here, as with firmware that does not support them '
+                      'beside SEV-SNP\n            -> start SEV-SNP VMs instead, or boot with sev=nosnp\n', p.stdout)
+        self.assertEqual(p.returncode, 1)
+
     def intel(self):
         self.write('/proc/cpuinfo', 'vendor_id\t: GenuineIntel\nmodel name\t: Xeon\nflags\t\t: vmx tdx_host_platform\n')
         self.remove('/sys/module/kvm_amd')

@@ -41,10 +41,15 @@ static int reclaim(u64 pa, bool huge)
 	return cmd(SEV_CMD_SNP_PAGE_RECLAIM, &data);
 }
 
+/* Pages that the host could not get back. */
+static unsigned int lost;
+
 static void page_free(void *page)
 {
-	reclaim(__pa(page), false);
-	if (!rmp_make_shared(__pa(page) >> PAGE_SHIFT, PG_LEVEL_4K))
+	if (reclaim(__pa(page), false) ||
+	    rmp_make_shared(__pa(page) >> PAGE_SHIFT, PG_LEVEL_4K))
+		lost++;
+	else
 		free_page((unsigned long)page);
 }
 
@@ -62,8 +67,10 @@ static u64 page_new(struct kunit *test, u32 asid)
 
 static void huge_page_free(void *page)
 {
-	reclaim(__pa(page), true);
-	if (!rmp_make_shared(__pa(page) >> PAGE_SHIFT, PG_LEVEL_2M))
+	if (reclaim(__pa(page), true) ||
+	    rmp_make_shared(__pa(page) >> PAGE_SHIFT, PG_LEVEL_2M))
+		lost++;
+	else
 		free_pages((unsigned long)page, get_order(PMD_SIZE));
 }
 
@@ -296,8 +303,8 @@ static void page_of_the_wrong_size(struct kunit *test)
 		      launch_update(context, page_new(test, 1), true, NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
 		      launch_update(context, huge, false, NORMAL));
-	EXPECT_STATUS(test, INVALID_ADDRESS,
-		      launch_update(context, huge + PAGE_SIZE, true, NORMAL));
+	EXPECT_STATUS(test, INVALID_PAGE_STATE,
+		      launch_update(context, huge + PAGE_SIZE, false, NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
 		      launch_update(context, huge, true, VMSA));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
@@ -349,6 +356,7 @@ static void reclaim_of_a_page(struct kunit *test)
 
 	EXPECT_STATUS(test, INVALID_PAGE_STATE, reclaim(context, false));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE, reclaim(huge, false));
+	EXPECT_STATUS(test, INVALID_PARAM, reclaim(page + 8, false));
 	EXPECT_STATUS(test, INVALID_ADDRESS, reclaim(1ULL << 45, false));
 	EXPECT_STATUS(test, SUCCESS, reclaim(page, false));
 	EXPECT_STATUS(test, SUCCESS, reclaim(page, false));
@@ -359,15 +367,11 @@ static void reclaim_of_a_page(struct kunit *test)
  * Guests of SEV and SEV-ES, by their handles
  */
 
+/* A command that takes nothing but the handle. */
 static int sev_guest_cmd(int id, u32 handle)
 {
-	/* The longest of the commands that begin with the handle. */
-	union {
-		u32 handle;
-		struct sev_data_launch_update_data update;
-	} data = { };
+	struct sev_data_decommission data = { .handle = handle };
 
-	data.handle = handle;
 	return cmd(id, &data);
 }
 
@@ -459,6 +463,11 @@ static void sev_launch_update_is_checked(struct kunit *test)
 {
 	u32 handle = sev_guest_new(test, 0);
 	u64 page = host_page_new(test);
+	struct sev_data_launch_measure measure = {
+		.handle = handle,
+		.address = page,
+		.len = 48,
+	};
 
 	EXPECT_STATUS(test, INACTIVE,
 		      sev_update(SEV_CMD_LAUNCH_UPDATE_DATA, handle, page, 16));
@@ -470,6 +479,9 @@ static void sev_launch_update_is_checked(struct kunit *test)
 	EXPECT_STATUS(test, UNSUPPORTED,
 		      sev_update(SEV_CMD_LAUNCH_UPDATE_VMSA, handle, page,
 				 PAGE_SIZE));
+	EXPECT_STATUS(test, INVALID_GUEST_STATE,
+		      sev_guest_cmd(SEV_CMD_LAUNCH_FINISH, handle));
+	EXPECT_STATUS(test, SUCCESS, cmd(SEV_CMD_LAUNCH_MEASURE, &measure));
 	EXPECT_STATUS(test, SUCCESS,
 		      sev_guest_cmd(SEV_CMD_LAUNCH_FINISH, handle));
 	EXPECT_STATUS(test, INVALID_GUEST_STATE,
@@ -483,7 +495,7 @@ static void sev_launch_update_is_checked(struct kunit *test)
  * The platform
  */
 
-static int snp_init(bool init_rmp)
+static int snp_init_ex(bool init_rmp)
 {
 	struct sev_data_snp_init_ex data = { .init_rmp = init_rmp };
 
@@ -496,7 +508,7 @@ static void platform_is_up_already(struct kunit *test)
 	struct sev_data_init init = { };
 
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, cmd(SEV_CMD_INIT, &init));
-	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, snp_init(true));
+	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, snp_init_ex(true));
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE,
 		      cmd(SEV_CMD_SNP_SHUTDOWN_EX, &shutdown));
 }
@@ -514,20 +526,24 @@ static void platform_is_down(struct kunit *test)
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, launch_start(page, SNP_POLICY));
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, decommission(page));
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, reclaim(page, false));
-	EXPECT_STATUS(test, INVALID_PLATFORM_STATE,
-		      cmd(SEV_CMD_SNP_DF_FLUSH, NULL));
-	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, cmd(SEV_CMD_DF_FLUSH, NULL));
+	EXPECT_STATUS(test, SUCCESS, cmd(SEV_CMD_SNP_DF_FLUSH, NULL));
+	EXPECT_STATUS(test, SUCCESS, cmd(SEV_CMD_DF_FLUSH, NULL));
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE,
 		      cmd(SEV_CMD_LAUNCH_START, &start));
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, sev_activate(1, max_asid));
 	EXPECT_STATUS(test, SUCCESS, cmd(SEV_CMD_SNP_SHUTDOWN_EX, &shutdown));
 
 	/* The IOMMU was shut down with it, and has left the RMP invalid. */
-	EXPECT_STATUS(test, RMP_INIT_REQUIRED, snp_init(false));
+	EXPECT_STATUS(test, RMP_INIT_REQUIRED, snp_init_ex(false));
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, cmd(SEV_CMD_INIT, &init));
 
-	KUNIT_EXPECT_EQ(test, 0, sev_platform_init(&args));
+	KUNIT_ASSERT_EQ(test, 0, sev_platform_init(&args));
 	guest_new(test);
+}
+
+static void the_host_has_all_pages_back(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, 0, lost);
 }
 
 static int psp_suite_init(struct kunit_suite *suite)
@@ -565,6 +581,7 @@ static struct kunit_case psp_cases[] = {
 	KUNIT_CASE(sev_launch_update_is_checked),
 	KUNIT_CASE(platform_is_up_already),
 	KUNIT_CASE(platform_is_down),
+	KUNIT_CASE(the_host_has_all_pages_back),
 	{}
 };
 
