@@ -11,8 +11,8 @@
 # is a leak.
 #
 # A data race is a splat if one of its stacks has a function of ours or of our tests, unless that function was only
-# interrupted, or called printk() or kthread_stop(): their data is not ours. All other data races are ignored, because
-# the rest of the kernel has known ones.
+# interrupted, or called printk(), kthread_stop() or the PSP's driver, whose functions are named sev_*() like ours:
+# their data is not ours. All other data races are ignored, because the rest of the kernel has known ones.
 
 set -euo pipefail
 export LC_ALL=C
@@ -39,7 +39,7 @@ awk '
 		next
 	}
 	race != "" && / (read|write).* to 0x/ { elsewhere = 0 }
-	race != "" && / (asm_(sysvec_|common_interrupt)|_printk\+0x|kthread_stop\+0x)/ { elsewhere = 1 }
+	race != "" && / (asm_(sysvec_|common_interrupt)|_printk\+0x|kthread_stop\+0x|sev_irq_handler\+0x|sev_wait_cmd_ioc\+0x|__sev_do_cmd_locked\+0x)/ { elsewhere = 1 }
 	race != "" && !elsewhere && / ((misc_cg|(__)?sev)_[a-z0-9_.]*|css_misc|(get_current|put)_misc_cg|misc_kunit_thread|kunit_try_run_case)\+0x|\[test_misc_cg\]/ {
 		bad(race)
 		race = ""

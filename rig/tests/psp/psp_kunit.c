@@ -4,7 +4,11 @@
  * firmware's error for each.  KVM must not have been loaded yet: it would keep
  * ASIDs of its own, and the tests shut the platform down.
  */
-#include <asm/processor.h>
+#if __has_include(<asm/cpuid/api.h>)
+#include <asm/cpuid/api.h>	/* 7.3 */
+#else
+#include <asm/cpuid.h>
+#endif
 #include <asm/sev.h>
 #include <kunit/test.h>
 #include <linux/module.h>
