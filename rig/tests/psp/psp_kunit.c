@@ -4,15 +4,14 @@
  * firmware's error for each.  KVM must not have been loaded yet: it would keep
  * ASIDs of its own, and the tests shut the platform down.
  */
-#if __has_include(<asm/cpuid/api.h>)
-#include <asm/cpuid/api.h>	/* 7.3 */
-#else
-#include <asm/cpuid.h>
-#endif
-#include <asm/sev.h>
 #include <kunit/test.h>
 #include <linux/module.h>
 #include <linux/psp-sev.h>
+#include <asm/processor.h>
+#include <asm/sev.h>
+#if __has_include(<asm/cpuid/api.h>)	/* 7.3 */
+#include <asm/cpuid/api.h>
+#endif
 
 #define POLICY_ES	BIT(2)
 #define SNP_POLICY	(BIT(16) | BIT(17))	/* SMT; must be one */
