@@ -94,7 +94,7 @@ if grep -q sev_count_es_asids "$home/ours/arch/x86/kvm/svm/svm.h"; then
 fi
 snp=''
 if grep -qs KVM_X86_SNP_VM "$home/ours/arch/x86/kvm/svm/sev.c"; then
-	snp=snp-launch
+	snp='snp-launch'
 	step "build psp_kunit" "psp_kunit-$base" tree_module ours debug "$rig/tests/psp" "$out/test"
 fi
 "$rig/machine/initrd.sh" "$out/test.cpio" "$rig/tests/in-machine" "$out/test"
