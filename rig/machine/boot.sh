@@ -104,8 +104,8 @@ args=(-L /usr/share/seabios -L /usr/share/qemu
 # log_buf_len: newer kernels drop messages if the buffer is full because the serial console is slow.
 # no_timer_check: on a busy host the timer interrupt may come too late for the kernel's check, which panics.
 # tsc=nowatchdog: without it 7.3 can hang while it sets up the caches of all CPUs with stop_machine(). The watchdog of
-# the TSC waits on CPU 0, with interrupts disabled, for another CPU, which waits for CPU 0. Time is still counted in
-# jiffies then, by CPU 0, so that the watchdog's timeout never comes.
+# the TSC waits on CPU 0, with interrupts disabled, for another CPU, which waits for CPU 0. At that time the clock is
+# jiffies, which CPU 0 advances: with its interrupts disabled, the watchdog's timeout never expires.
 append="panic=-1 log_buf_len=4M no_timer_check tsc=nowatchdog $append"
 
 if [ -n "$shell" ]; then
@@ -140,7 +140,7 @@ registers() {
 mkfifo "$dir/stdio" "$dir"/monitor.{in,out}
 args+=(-chardev "pipe,id=monitor,path=${dir//,/,,}/monitor" -mon chardev=monitor)
 tee "$console" <"$dir/stdio" &
-# The timeout is for a script that was killed itself.
+# This timeout ends the machine if this script was killed and cannot.
 timeout --kill-after=5 $((limit + 60)) "$qemu" "${args[@]}" </dev/null >"$dir/stdio" 2>"$dir/qemu.log" &
 machine=$!
 trap 'kill $machine 2>/dev/null || true; rm -f "$dir/initrd" "$dir/stdio" "$dir"/monitor.{in,out}' EXIT
@@ -158,7 +158,8 @@ while kill -0 "$machine" 2>/dev/null; do
 	if [ $((SECONDS - begun)) -ge "$limit" ]; then
 		timed_out=y
 		registers
-		kill "$machine"
+		# The machine may have ended meanwhile.
+		kill "$machine" 2>/dev/null || true
 		break
 	fi
 done

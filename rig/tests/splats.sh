@@ -11,8 +11,9 @@
 # is a leak.
 #
 # A data race is a splat if one of its stacks has a function of ours or of our tests, unless that function was only
-# interrupted, or called printk(), kthread_stop() or the PSP's driver, whose functions are named sev_*() like ours:
-# their data is not ours. All other data races are ignored, because the rest of the kernel has known ones.
+# interrupted, or called printk(), kthread_stop() or what waits for a command in the PSP's driver, which is named sev_*()
+# like KVM's functions: their data is not ours. All other data races are ignored, because the rest of the kernel has
+# known ones.
 
 set -euo pipefail
 export LC_ALL=C

@@ -53,7 +53,7 @@ KVM_CREATE_VM = 0xae01
 KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES = 0xae03, 235
 KVM_MEMORY_ENCRYPT_OP = 0xc008aeba
 VM_TYPES = {'sev': 2, 'sev_es': 3, 'sev_snp': 4}
-# What makes a VM take an ASID; before Linux 6.10, a VM of no type, by a command for each kind.
+# The command that gives a VM its ASID.  Before Linux 6.10, VMs had no type, and each kind its command.
 KVM_SEV_INIT2, OLDER_INIT = 22, {'sev': 0, 'sev_es': 1}
 
 
@@ -556,8 +556,8 @@ def why_not_on_host(host, kind, facts):
             yield ('all ASIDs that SEV-ES could have are for SEV-SNP',
                    'load kvm_amd with a lower ciphertext_hiding_asids than %d' % kvm['snp_only'])
         elif kind == 'sev_es' and kvm['kinds'] and kind not in kvm['kinds']:
-            yield ('KVM has no VMs of SEV-ES here, as with firmware that does not support them '
-                   'beside SEV-SNP',
+            yield ('KVM does not support SEV-ES VMs here, probably because the firmware does not '
+                   'together with SEV-SNP',
                    'start SEV-SNP VMs instead, or boot with sev=nosnp')
         if kvm['device']:
             yield ('/dev/kvm: ' + kvm['device'],

@@ -411,8 +411,8 @@ class MiscCheck(unittest.TestCase):
                   'sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")')
         p = subprocess.run([sys.executable, '-B', '-c', script, MISC_CHECK, '--root', self.top, '--vm', 'sev_es',
                             CGROUP + '/tenants/b'], stdout=subprocess.PIPE, text=True)
-        self.assertIn('SEV-ES      no VM: KVM has no VMs of SEV-ES here, as with firmware that does not support them '
-                      'beside SEV-SNP\n            -> start SEV-SNP VMs instead, or boot with sev=nosnp\n', p.stdout)
+        self.assertIn('SEV-ES      no VM: KVM does not support SEV-ES VMs here, probably because the firmware does not '
+                      'together with SEV-SNP\n            -> start SEV-SNP VMs instead, or boot with sev=nosnp\n', p.stdout)
         self.assertEqual(p.returncode, 1)
 
     def intel(self):

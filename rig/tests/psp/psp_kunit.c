@@ -14,9 +14,8 @@
 #endif
 
 #define POLICY_ES	BIT(2)
-#define SNP_POLICY	(BIT(16) | BIT(17))	/* SMT; must be one */
-
-enum { NORMAL = 1, VMSA, ZERO, UNMEASURED, SECRETS, CPUID, NO_TYPE };
+/* Bit 16: SMT is allowed.  Bit 17 must be 1. */
+#define SNP_POLICY	(BIT(16) | BIT(17))
 
 static u32 max_asid, min_sev_asid;
 
@@ -56,7 +55,10 @@ static void page_free(void *page)
 		free_page((unsigned long)page);
 }
 
-/* A page of the guest that has @asid, before its launch; with 0, of the firmware. */
+/*
+ * A page that the RMP assigns to @asid and that no launch has used yet.  If
+ * @asid is 0, the page is the firmware's.
+ */
 static u64 page_new(struct kunit *test, u32 asid)
 {
 	void *page = (void *)get_zeroed_page(GFP_KERNEL);
@@ -77,6 +79,7 @@ static void huge_page_free(void *page)
 		free_pages((unsigned long)page, get_order(PMD_SIZE));
 }
 
+/* The same with 2 MB. */
 static u64 huge_page_new(struct kunit *test, u32 asid)
 {
 	void *page = (void *)__get_free_pages(GFP_KERNEL, get_order(PMD_SIZE));
@@ -89,6 +92,7 @@ static u64 huge_page_new(struct kunit *test, u32 asid)
 	return __pa(page);
 }
 
+/* A page that the host has not given away. */
 static u64 host_page_new(struct kunit *test)
 {
 	void *page = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
@@ -159,7 +163,7 @@ static void guest_free(void *context)
 	decommission(__pa(context));
 }
 
-/* A context, from which no launch has started. */
+/* A guest's context in which LAUNCH_START has not been called. */
 static u64 guest_new(struct kunit *test)
 {
 	u64 context = page_new(test, 0);
@@ -170,8 +174,8 @@ static u64 guest_new(struct kunit *test)
 	return context;
 }
 
-/* A guest that is being launched and, unless @asid is 0, active. */
-static u64 launched_new(struct kunit *test, u32 asid)
+/* A guest whose launch has started and not ended.  It has @asid, unless 0. */
+static u64 launching_new(struct kunit *test, u32 asid)
 {
 	u64 context = guest_new(test);
 
@@ -181,7 +185,7 @@ static u64 launched_new(struct kunit *test, u32 asid)
 	return context;
 }
 
-static void context_page_is_not_the_firmwares(struct kunit *test)
+static void context_in_a_page_of_others_is_refused(struct kunit *test)
 {
 	u64 context = guest_new(test);
 
@@ -191,13 +195,13 @@ static void context_page_is_not_the_firmwares(struct kunit *test)
 	EXPECT_STATUS(test, INVALID_PARAM, gctx_create(page_new(test, 0) + 8));
 }
 
-static void context_in_a_page_of_2_mb(struct kunit *test)
+static void context_in_a_2_mb_page_is_refused(struct kunit *test)
 {
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
 		      gctx_create(huge_page_new(test, 0)));
 }
 
-static void page_is_no_context(struct kunit *test)
+static void commands_to_a_page_without_context_are_refused(struct kunit *test)
 {
 	u64 page = page_new(test, 0);
 
@@ -208,17 +212,18 @@ static void page_is_no_context(struct kunit *test)
 	EXPECT_STATUS(test, INVALID_PARAM, decommission(page + 8));
 }
 
-static void commands_before_launch_start(struct kunit *test)
+static void commands_before_launch_start_are_refused(struct kunit *test)
 {
 	u64 context = guest_new(test);
 
 	EXPECT_STATUS(test, INVALID_GUEST_STATE, activate(context, 1));
 	EXPECT_STATUS(test, INVALID_GUEST_STATE,
-		      launch_update(context, page_new(test, 1), false, NORMAL));
+		      launch_update(context, page_new(test, 1),
+				    false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_GUEST_STATE, launch_finish(context));
 }
 
-static void policy_is_refused(struct kunit *test)
+static void policy_for_other_firmware_is_refused(struct kunit *test)
 {
 	u64 context = guest_new(test);
 
@@ -230,9 +235,9 @@ static void policy_is_refused(struct kunit *test)
 		      launch_start(context, SNP_POLICY));
 }
 
-static void asid_out_of_range(struct kunit *test)
+static void asid_outside_of_the_snp_range_is_refused(struct kunit *test)
 {
-	u64 context = launched_new(test, 0);
+	u64 context = launching_new(test, 0);
 
 	EXPECT_STATUS(test, INVALID_ASID, activate(context, 0));
 	EXPECT_STATUS(test, INVALID_ASID, activate(context, max_asid + 1));
@@ -240,118 +245,130 @@ static void asid_out_of_range(struct kunit *test)
 	EXPECT_STATUS(test, SUCCESS, activate(context, min_sev_asid - 1));
 }
 
-static void asid_of_another_guest(struct kunit *test)
+static void asid_of_another_guest_is_refused(struct kunit *test)
 {
-	u64 owner = launched_new(test, 1);
-	u64 other = launched_new(test, 0);
+	u64 owner = launching_new(test, 1);
+	u64 other = launching_new(test, 0);
 
 	EXPECT_STATUS(test, ASID_OWNED, activate(other, 1));
+	/* The launch has not ended: nothing of @owner is in caches. */
 	EXPECT_STATUS(test, SUCCESS, decommission(owner));
 	EXPECT_STATUS(test, SUCCESS, activate(other, 1));
 }
 
-static void second_asid(struct kunit *test)
+static void second_asid_for_a_guest_is_refused(struct kunit *test)
 {
-	u64 context = launched_new(test, 1);
+	u64 context = launching_new(test, 1);
 
 	EXPECT_STATUS(test, ACTIVE, activate(context, 2));
 	EXPECT_STATUS(test, ASID_OWNED, activate(context, 1));
 }
 
-static void asid_of_a_guest_that_ran_needs_a_flush(struct kunit *test)
+static void asid_of_a_launched_guest_needs_a_flush(struct kunit *test)
 {
-	u64 ran = launched_new(test, 1);
-	u64 next = launched_new(test, 0);
+	u64 launched = launching_new(test, 1);
+	u64 next = launching_new(test, 0);
 
-	EXPECT_STATUS(test, SUCCESS, launch_finish(ran));
-	EXPECT_STATUS(test, SUCCESS, decommission(ran));
+	EXPECT_STATUS(test, SUCCESS, launch_finish(launched));
+	EXPECT_STATUS(test, SUCCESS, decommission(launched));
 	EXPECT_STATUS(test, DFFLUSH_REQUIRED, activate(next, 1));
 	EXPECT_STATUS(test, SUCCESS, cmd(SEV_CMD_SNP_DF_FLUSH, NULL));
 	EXPECT_STATUS(test, SUCCESS, activate(next, 1));
 }
 
-static void asid_that_still_has_pages(struct kunit *test)
+static void asid_that_still_has_pages_is_refused(struct kunit *test)
 {
-	u64 context = launched_new(test, 0);
+	u64 context = launching_new(test, 0);
 
 	page_new(test, 2);
 	EXPECT_STATUS(test, INVALID_CONFIG, activate(context, 2));
 	EXPECT_STATUS(test, SUCCESS, activate(context, 1));
 }
 
-static void page_is_not_the_guests(struct kunit *test)
+static void page_of_others_is_not_launched(struct kunit *test)
 {
-	u64 context = launched_new(test, 1);
+	u64 context = launching_new(test, 1);
 	u64 page = page_new(test, 1);
 
 	EXPECT_STATUS(test, INVALID_PAGE_STATE,
-		      launch_update(context, host_page_new(test), false, NORMAL));
+		      launch_update(context, host_page_new(test),
+				    false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_STATE,
-		      launch_update(context, page_new(test, 0), false, NORMAL));
+		      launch_update(context, page_new(test, 0),
+				    false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_OWNER,
-		      launch_update(context, page_new(test, 2), false, NORMAL));
+		      launch_update(context, page_new(test, 2),
+				    false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_PARAM,
-		      launch_update(context, page + 8, false, NORMAL));
-	EXPECT_STATUS(test, SUCCESS, launch_update(context, page, false, NORMAL));
+		      launch_update(context, page + 8,
+				    false, SNP_PAGE_TYPE_NORMAL));
+	EXPECT_STATUS(test, SUCCESS, launch_update(context, page, false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_STATE,
-		      launch_update(context, page, false, NORMAL));
+		      launch_update(context, page,
+				    false, SNP_PAGE_TYPE_NORMAL));
 }
 
-static void page_of_the_wrong_size(struct kunit *test)
+static void page_of_the_wrong_size_is_refused(struct kunit *test)
 {
-	u64 context = launched_new(test, 1);
+	u64 context = launching_new(test, 1);
 	u64 huge = huge_page_new(test, 1);
 
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
-		      launch_update(context, page_new(test, 1), true, NORMAL));
+		      launch_update(context, page_new(test, 1),
+				    true, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
-		      launch_update(context, huge, false, NORMAL));
+		      launch_update(context, huge,
+				    false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_STATE,
-		      launch_update(context, huge + PAGE_SIZE, false, NORMAL));
+		      launch_update(context, huge + PAGE_SIZE,
+				    false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
-		      launch_update(context, huge, true, VMSA));
+		      launch_update(context, huge, true, SNP_PAGE_TYPE_VMSA));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
-		      launch_update(context, huge, true, SECRETS));
+		      launch_update(context, huge, true, SNP_PAGE_TYPE_SECRET));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
-		      launch_update(context, huge, true, CPUID));
-	EXPECT_STATUS(test, SUCCESS, launch_update(context, huge, true, ZERO));
+		      launch_update(context, huge, true, SNP_PAGE_TYPE_CPUID));
+	EXPECT_STATUS(test, SUCCESS, launch_update(context, huge, true, SNP_PAGE_TYPE_ZERO));
 }
 
-static void page_type_that_does_not_exist(struct kunit *test)
+static void page_type_that_does_not_exist_is_refused(struct kunit *test)
 {
-	u64 context = launched_new(test, 1);
+	u64 context = launching_new(test, 1);
 	u64 page = page_new(test, 1);
 
 	EXPECT_STATUS(test, INVALID_PARAM, launch_update(context, page, false, 0));
 	EXPECT_STATUS(test, INVALID_PARAM,
-		      launch_update(context, page, false, NO_TYPE));
+		      launch_update(context, page, false, SNP_PAGE_TYPE_MAX));
 	EXPECT_STATUS(test, SUCCESS,
-		      launch_update(context, page, false, UNMEASURED));
+		      launch_update(context, page,
+				    false, SNP_PAGE_TYPE_UNMEASURED));
 }
 
-static void launch_without_an_asid(struct kunit *test)
+static void launch_without_an_asid_is_refused(struct kunit *test)
 {
-	u64 context = launched_new(test, 0);
+	u64 context = launching_new(test, 0);
 
 	EXPECT_STATUS(test, INACTIVE,
-		      launch_update(context, page_new(test, 1), false, NORMAL));
+		      launch_update(context, page_new(test, 1),
+				    false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INACTIVE, launch_finish(context));
 }
 
-static void launch_after_its_end(struct kunit *test)
+static void launch_is_not_continued_after_its_end(struct kunit *test)
 {
-	u64 context = launched_new(test, 1);
+	u64 context = launching_new(test, 1);
 	u64 page = page_new(test, 1);
 
 	EXPECT_STATUS(test, SUCCESS, launch_finish(context));
 	EXPECT_STATUS(test, INVALID_GUEST_STATE, launch_finish(context));
 	EXPECT_STATUS(test, INVALID_GUEST_STATE,
-		      launch_update(context, page, false, NORMAL));
+		      launch_update(context, page,
+				    false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, SUCCESS, decommission(context));
 	EXPECT_STATUS(test, SUCCESS, cmd(SEV_CMD_SNP_DF_FLUSH, NULL));
 }
 
-static void reclaim_of_a_page(struct kunit *test)
+static void page_is_reclaimed_unless_the_firmware_needs_it(struct kunit *test)
 {
 	u64 context = guest_new(test);
 	u64 page = page_new(test, 1);
@@ -402,6 +419,7 @@ static void sev_guest_free(void *handle)
 	sev_guest_cmd(SEV_CMD_DECOMMISSION, (unsigned long)handle);
 }
 
+/* A guest whose launch has started, without an ASID. */
 static u32 sev_guest_new(struct kunit *test, u32 policy)
 {
 	struct sev_data_launch_start data = { .policy = policy };
@@ -412,7 +430,7 @@ static u32 sev_guest_new(struct kunit *test, u32 policy)
 	return data.handle;
 }
 
-static void sev_handle_that_does_not_exist(struct kunit *test)
+static void sev_handle_that_does_not_exist_is_refused(struct kunit *test)
 {
 	struct sev_data_guest_status status = { .handle = 9999, .state = 1 };
 	struct sev_data_launch_start shared = { .handle = 9999 };
@@ -428,7 +446,7 @@ static void sev_handle_that_does_not_exist(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, status.state);
 }
 
-static void sev_asid_of_the_wrong_kind(struct kunit *test)
+static void sev_asid_of_the_wrong_kind_is_refused(struct kunit *test)
 {
 	u32 sev = sev_guest_new(test, 0);
 	u32 es = sev_guest_new(test, POLICY_ES);
@@ -444,10 +462,10 @@ static void sev_es_and_snp_share_asids(struct kunit *test)
 {
 	u32 es = sev_guest_new(test, POLICY_ES);
 
-	launched_new(test, 1);
+	launching_new(test, 1);
 	EXPECT_STATUS(test, ASID_OWNED, sev_activate(es, 1));
 	EXPECT_STATUS(test, SUCCESS, sev_activate(es, 2));
-	EXPECT_STATUS(test, ASID_OWNED, activate(launched_new(test, 0), 2));
+	EXPECT_STATUS(test, ASID_OWNED, activate(launching_new(test, 0), 2));
 }
 
 static void sev_guest_with_an_asid_is_not_decommissioned(struct kunit *test)
@@ -505,7 +523,7 @@ static int snp_init_ex(bool init_rmp)
 	return cmd(SEV_CMD_SNP_INIT_EX, &data);
 }
 
-static void platform_is_up_already(struct kunit *test)
+static void platform_is_not_initialized_twice(struct kunit *test)
 {
 	struct sev_data_snp_shutdown_ex shutdown = { .len = sizeof(shutdown) };
 	struct sev_data_init init = { };
@@ -516,7 +534,7 @@ static void platform_is_up_already(struct kunit *test)
 		      cmd(SEV_CMD_SNP_SHUTDOWN_EX, &shutdown));
 }
 
-static void platform_is_down(struct kunit *test)
+static void commands_are_refused_while_the_platform_is_down(struct kunit *test)
 {
 	struct sev_data_snp_shutdown_ex shutdown = { .len = sizeof(shutdown) };
 	struct sev_platform_init_args args = { .probe = true };
@@ -536,10 +554,11 @@ static void platform_is_down(struct kunit *test)
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, sev_activate(1, max_asid));
 	EXPECT_STATUS(test, SUCCESS, cmd(SEV_CMD_SNP_SHUTDOWN_EX, &shutdown));
 
-	/* The IOMMU was shut down with it, and has left the RMP invalid. */
+	/* sev_platform_shutdown() has shut down the IOMMU: the RMP is invalid. */
 	EXPECT_STATUS(test, RMP_INIT_REQUIRED, snp_init_ex(false));
 	EXPECT_STATUS(test, INVALID_PLATFORM_STATE, cmd(SEV_CMD_INIT, &init));
 
+	/* The platform is up again: it can create a guest. */
 	KUNIT_ASSERT_EQ(test, 0, sev_platform_init(&args));
 	guest_new(test);
 }
@@ -561,29 +580,29 @@ static int psp_suite_init(struct kunit_suite *suite)
 }
 
 static struct kunit_case psp_cases[] = {
-	KUNIT_CASE(context_page_is_not_the_firmwares),
-	KUNIT_CASE(context_in_a_page_of_2_mb),
-	KUNIT_CASE(page_is_no_context),
-	KUNIT_CASE(commands_before_launch_start),
-	KUNIT_CASE(policy_is_refused),
-	KUNIT_CASE(asid_out_of_range),
-	KUNIT_CASE(asid_of_another_guest),
-	KUNIT_CASE(second_asid),
-	KUNIT_CASE(asid_of_a_guest_that_ran_needs_a_flush),
-	KUNIT_CASE(asid_that_still_has_pages),
-	KUNIT_CASE(page_is_not_the_guests),
-	KUNIT_CASE(page_of_the_wrong_size),
-	KUNIT_CASE(page_type_that_does_not_exist),
-	KUNIT_CASE(launch_without_an_asid),
-	KUNIT_CASE(launch_after_its_end),
-	KUNIT_CASE(reclaim_of_a_page),
-	KUNIT_CASE(sev_handle_that_does_not_exist),
-	KUNIT_CASE(sev_asid_of_the_wrong_kind),
+	KUNIT_CASE(context_in_a_page_of_others_is_refused),
+	KUNIT_CASE(context_in_a_2_mb_page_is_refused),
+	KUNIT_CASE(commands_to_a_page_without_context_are_refused),
+	KUNIT_CASE(commands_before_launch_start_are_refused),
+	KUNIT_CASE(policy_for_other_firmware_is_refused),
+	KUNIT_CASE(asid_outside_of_the_snp_range_is_refused),
+	KUNIT_CASE(asid_of_another_guest_is_refused),
+	KUNIT_CASE(second_asid_for_a_guest_is_refused),
+	KUNIT_CASE(asid_of_a_launched_guest_needs_a_flush),
+	KUNIT_CASE(asid_that_still_has_pages_is_refused),
+	KUNIT_CASE(page_of_others_is_not_launched),
+	KUNIT_CASE(page_of_the_wrong_size_is_refused),
+	KUNIT_CASE(page_type_that_does_not_exist_is_refused),
+	KUNIT_CASE(launch_without_an_asid_is_refused),
+	KUNIT_CASE(launch_is_not_continued_after_its_end),
+	KUNIT_CASE(page_is_reclaimed_unless_the_firmware_needs_it),
+	KUNIT_CASE(sev_handle_that_does_not_exist_is_refused),
+	KUNIT_CASE(sev_asid_of_the_wrong_kind_is_refused),
 	KUNIT_CASE(sev_es_and_snp_share_asids),
 	KUNIT_CASE(sev_guest_with_an_asid_is_not_decommissioned),
 	KUNIT_CASE(sev_launch_update_is_checked),
-	KUNIT_CASE(platform_is_up_already),
-	KUNIT_CASE(platform_is_down),
+	KUNIT_CASE(platform_is_not_initialized_twice),
+	KUNIT_CASE(commands_are_refused_while_the_platform_is_down),
 	KUNIT_CASE(the_host_has_all_pages_back),
 	{}
 };
