@@ -53,7 +53,8 @@ KVM_CREATE_VM = 0xae01
 KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES = 0xae03, 235
 KVM_MEMORY_ENCRYPT_OP = 0xc008aeba
 VM_TYPES = {'sev': 2, 'sev_es': 3, 'sev_snp': 4}
-# The command that gives a VM its ASID.  Before Linux 6.10, VMs had no type, and each kind its command.
+# The command that gives a VM its ASID.  Before Linux 6.10, VMs had no type, but a command for
+# each kind.
 KVM_SEV_INIT2, OLDER_INIT = 22, {'sev': 0, 'sev_es': 1}
 
 

@@ -302,7 +302,8 @@ static void page_of_others_is_not_launched(struct kunit *test)
 	EXPECT_STATUS(test, INVALID_PARAM,
 		      launch_update(context, page + 8,
 				    false, SNP_PAGE_TYPE_NORMAL));
-	EXPECT_STATUS(test, SUCCESS, launch_update(context, page, false, SNP_PAGE_TYPE_NORMAL));
+	EXPECT_STATUS(test, SUCCESS,
+		      launch_update(context, page, false, SNP_PAGE_TYPE_NORMAL));
 	EXPECT_STATUS(test, INVALID_PAGE_STATE,
 		      launch_update(context, page,
 				    false, SNP_PAGE_TYPE_NORMAL));
@@ -328,7 +329,8 @@ static void page_of_the_wrong_size_is_refused(struct kunit *test)
 		      launch_update(context, huge, true, SNP_PAGE_TYPE_SECRET));
 	EXPECT_STATUS(test, INVALID_PAGE_SIZE,
 		      launch_update(context, huge, true, SNP_PAGE_TYPE_CPUID));
-	EXPECT_STATUS(test, SUCCESS, launch_update(context, huge, true, SNP_PAGE_TYPE_ZERO));
+	EXPECT_STATUS(test, SUCCESS,
+		      launch_update(context, huge, true, SNP_PAGE_TYPE_ZERO));
 }
 
 static void page_type_that_does_not_exist_is_refused(struct kunit *test)
