@@ -221,13 +221,23 @@ class Hierarchy:
 def level_of(host, hierarchy, folder):
     """What one cgroup says of the controller."""
     current = host.values(folder + '/misc.current')
+    capacity = host.values(folder + '/misc.capacity')
+    # Before Linux 6.6, the root cgroup has no misc.current.
+    at_least = current is None and capacity is not None
+    if at_least:
+        current = {}
+        for name in host.list(folder):
+            for key, value in (host.values('%s/%s/misc.current' % (folder, name)) or {}).items():
+                current[key] = current.get(key, 0) + value
     return {
         'cgroup': hierarchy.path(folder),
         'misc': current is not None,
         'current': current or {},
+        # Whether it is only that of the children: its own processes may have more.
+        'at_least': at_least,
         'max': host.values(folder + '/misc.max'),
         'effective': host.values(folder + '/misc.max.effective'),
-        'capacity': host.values(folder + '/misc.capacity'),
+        'capacity': capacity,
         'can_enable': 'misc' in host.words(folder + '/cgroup.controllers'),
         'enables': 'misc' in host.words(folder + '/cgroup.subtree_control'),
         'type': host.text(folder + '/cgroup.type'),
@@ -306,7 +316,7 @@ def firmware_of(host):
         # In a container /dev/sev may be missing, although the driver is there.
         'device': host.exists('/sys/class/misc/sev') or host.exists('/dev/sev'),
         'driver': host.exists('/sys/module/ccp'),
-        'at_once': switch(host.text('/sys/module/ccp/parameters/psp_init_on_probe')),
+        'init_on_probe': switch(host.text('/sys/module/ccp/parameters/psp_init_on_probe')),
         'api': None, 'build': None, 'state': None, 'es': None, 'guests': None,
     }
     try:
@@ -372,9 +382,9 @@ def kvm_of(host):
             if name in ('sev', 'sev_es', 'sev_snp', 'npt', 'nrips', 'lbrv', 'tdx', 'mmio_caching')}
     # How many of the ASIDs of SEV-ES are for SEV-SNP only; 0: they share them.
     # Without SEV-SNP, KVM ignores the parameter.
-    kvm['snp_only'] = 0
+    kvm['snp_asids'] = 0
     if kvm['parameters']['kvm_amd'].get('sev_snp'):
-        kvm['snp_only'] = int(host.text(
+        kvm['snp_asids'] = int(host.text(
             '/sys/module/kvm_amd/parameters/ciphertext_hiding_asids') or 0)
     try:
         fd = os.open(host.at('/dev/kvm'), os.O_RDWR | os.O_CLOEXEC)
@@ -398,16 +408,19 @@ def kinds_of(fd):
 
 def boot_of(host):
     """What matters when another kernel is to be installed."""
-    variable = host.bytes(
-        '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c')
-    boot = {'secure_boot': variable[4:] == b'\1' if variable else None,
+    variables = '/sys/firmware/efi/efivars'
+    secure_boot = 'SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c'
+    variable = host.bytes(variables + '/' + secure_boot)
+    # Firmware that cannot do it has no such variable.
+    known = variable or secure_boot not in host.list(variables) != []
+    boot = {'secure_boot': (variable or b'')[4:] == b'\1' if known else None,
             'efi': host.exists('/sys/firmware/efi'),
             'dkms': [n for n in host.list('/var/lib/dkms')
                      if os.path.isdir(host.at('/var/lib/dkms/' + n))],
-            'free': None}
+            'boot_free_bytes': None}
     try:
         there = os.statvfs(host.at('/boot'))
-        boot['free'] = there.f_bavail * there.f_frsize
+        boot['boot_free_bytes'] = there.f_bavail * there.f_frsize
     except OSError:
         pass
     return boot
@@ -478,7 +491,7 @@ def why_not_in_cpu(kind, cpu):
     if cpu['cpuid'] is not None and kind not in cpu['cpuid']:
         if cpu['virtual']:
             return ('this is a virtual machine, whose CPU has no ' + name,
-                    'run it on the host itself')
+                    'start the VMs on the physical host, and run this there')
         return 'the CPU has no ' + name, 'use a host with a newer AMD EPYC'
     if cpu['memory_encryption'] is False:
         return ('the CPU has %s, but the BIOS has not switched memory encryption on' % name,
@@ -496,7 +509,7 @@ def why_not_in_cpu(kind, cpu):
                 'enable %s in the BIOS; see dmesg | grep -i sev' % name)
     if cpu['virtual']:
         return ('this is a virtual machine, whose CPU shows no ' + name,
-                'run it on the host itself')
+                'start the VMs on the physical host, and run this there')
     return ('the CPU does not show %s: it has none, or the BIOS has not switched it on' % name,
             'modprobe -a cpuid msr, and run this again as root, to see which')
 
@@ -505,7 +518,7 @@ def why_not_in_kvm(host, kind, facts):
     """Why kvm_amd has a kind of SEV switched off; what to do."""
     name, cpu, kvm = KINDS[kind], facts['cpu'], facts['kvm']
     parameters = kvm['parameters']['kvm_amd']
-    again = ', then load kvm_amd again: modprobe -r kvm_amd && modprobe kvm_amd'
+    again = ', then, while no VM runs: modprobe -r kvm_amd && modprobe kvm_amd'
     by = switched_off_by(host, 'kvm_amd', kind)
     if by:
         return '%s is switched off by %s' % (name, by), 'remove that' + again
@@ -516,9 +529,12 @@ def why_not_in_kvm(host, kind, facts):
     if not cpu[kind]:
         return why_not_in_cpu(kind, cpu)
     if kind != 'sev' and parameters.get('sev') is False:
-        return 'SEV-ES and SEV-SNP need SEV, which is off', 'see SEV'
+        return why_not_in_kvm(host, 'sev', facts)
     if kind != 'sev' and kvm['parameters']['kvm'].get('mmio_caching') is False:
-        return '%s needs the parameter mmio_caching of kvm, which is off' % name, 'remove it'
+        by = switched_off_by(host, 'kvm', 'mmio_caching')
+        return ('%s needs the parameter mmio_caching of kvm, which is off' % name,
+                'remove %s, then, while no VM runs: modprobe -r kvm_amd kvm && modprobe kvm_amd'
+                % by if by else 'use another host: KVM has switched it off for this CPU')
     if kind != 'sev' and parameters.get('lbrv') is False:
         return '%s needs lbrv, and kvm_amd has it off' % name, 'remove it' + again
     if kind != 'sev' and cpu['min_sev_asid'] == 1:
@@ -553,9 +569,9 @@ def why_not_on_host(host, kind, facts):
     module = 'kvm_intel' if kind == 'tdx' else 'kvm_amd'
     parameters = kvm['parameters'][module]
     if switched_on(kind, facts):
-        if kind == 'sev_es' and kvm['snp_only'] and kvm['snp_only'] == sev_es_asids(facts):
+        if kind == 'sev_es' and kvm['snp_asids'] and kvm['snp_asids'] == sev_es_asids(facts):
             yield ('all ASIDs that SEV-ES could have are for SEV-SNP',
-                   'load kvm_amd with a lower ciphertext_hiding_asids than %d' % kvm['snp_only'])
+                   'load kvm_amd with a lower ciphertext_hiding_asids than %d' % kvm['snp_asids'])
         elif kind == 'sev_es' and kvm['kinds'] and kind not in kvm['kinds']:
             yield ('KVM does not support SEV-ES VMs here, probably because the firmware does not '
                    'together with SEV-SNP',
@@ -639,6 +655,9 @@ def why_not_in_cgroup(host, kind, facts, levels, hierarchy):
                        % quoted(levels[0]['cgroup']))
     elif capacity is None and not problems:
         unknown.append('the capacity: misc.capacity of the root cgroup cannot be read')
+    elif levels[0]['at_least']:
+        unknown.append('what the processes in the root cgroup itself use: before Linux 6.6 it has '
+                       'no misc.current')
     return left, where, problems, unknown
 
 
@@ -649,6 +668,9 @@ def hierarchy_problem(hierarchy):
     return 'limits and usage: the cgroup is in no mounted hierarchy'
 
 
+MOVING = 'moving a process into the cgroup'
+
+
 def try_it(host, kind, hierarchy, given):
     """Create a VM of a kind, in the cgroup if one is given.  None, or why it failed."""
     reader, writer = os.pipe()
@@ -656,7 +678,7 @@ def try_it(host, kind, hierarchy, given):
     if not child:
         said = b''
         try:
-            step = 'moving a process into the cgroup'
+            step = MOVING
             if given:
                 with open(host.at(hierarchy.folder + '/cgroup.procs'), 'w') as f:
                     f.write('0')
@@ -688,12 +710,10 @@ def verdict_of(host, kind, facts, levels, hierarchy, args):
     """Whether a VM could be started: True, False, or None if that is not known."""
     problems = list(why_not_on_host(host, kind, facts))
     left, where, more, unknown = why_not_in_cgroup(host, kind, facts, levels, hierarchy)
-    # Of a host that has none, the limits are no news.
-    if not problems or facts['controller']['kind'] != 'none':
-        problems += more
+    problems += more
     firmware = facts['firmware']
     if kind != 'tdx' and not problems and firmware['state'] in (None, STATES[0]) and (
-            firmware['at_once'] is False or firmware['state']):
+            firmware['init_on_probe'] is False or firmware['state']):
         unknown.append('whether the firmware works: the first VM initializes it')
     verdict = {
         'resource': RESOURCE[kind], 'left': left,
@@ -708,12 +728,21 @@ def verdict_of(host, kind, facts, levels, hierarchy, args):
         if failure is None:
             verdict['problems'] = verdict['unknown'] = []
         elif not problems:
-            verdict['problems'] = [{'problem': failure, 'remedy': {
-                'Device or resource busy': 'a limit above this cgroup, or the capacity, has '
-                'refused it: see dmesg | grep "cgroup: misc:"',
-                'Input/output error': 'the firmware fails: see dmesg | grep -Ei "ccp|sev"',
-            }.get(failure.rpartition(': ')[2], 'see dmesg')}]
+            verdict['problems'] = [{'problem': failure, 'remedy': remedy_of(failure)}]
     return verdict
+
+
+def remedy_of(failure):
+    step, _, error = failure.partition(' failed: ')
+    if step == MOVING:
+        return ('controllers are enabled for its children: name one of them'
+                if error == os.strerror(errno.EBUSY) else
+                'run this as a user who may write its cgroup.procs')
+    return {
+        os.strerror(errno.EBUSY): 'a limit above this cgroup, or the capacity, has refused it: '
+                                  'see dmesg | grep "cgroup: misc:"',
+        os.strerror(errno.EIO): 'the firmware fails: see dmesg | grep -Ei "ccp|sev"',
+    }.get(error, 'see dmesg')
 
 
 def notes_of(host, facts, levels, hierarchy):
@@ -721,11 +750,11 @@ def notes_of(host, facts, levels, hierarchy):
     notes = []
     if facts['controller']['kind'] == 'none':
         return ['VMs can have no limits: ' + facts['controller']['by']]
-    snp_only, together = facts['kvm']['snp_only'], sev_es_asids(facts)
-    if snp_only:
+    snp, together = facts['kvm']['snp_asids'], sev_es_asids(facts)
+    if snp:
         notes.append('of the ASIDs that are counted as sev_es, SEV-SNP has %d, and SEV-ES %s: '
                      'VMs of one kind can be refused while ASIDs for the other are left' % (
-                         snp_only, 'the others' if together is None else together - snp_only))
+                         snp, 'the others' if together is None else together - snp))
     if hierarchy.on_v1:
         notes.append('misc is on cgroup v1: limits of v2 cgroups do not exist, and no VM counts '
                      'for them')
@@ -823,7 +852,7 @@ def lines_of(facts, levels, hierarchy, verdicts):
         text += '; only root may ask it more' if os.geteuid() else '; its state cannot be read here'
     yield line('firmware', text + (
         '; it is initialized by the first VM (psp_init_on_probe=0)'
-        if firmware['at_once'] is False else ''))
+        if firmware['init_on_probe'] is False else ''))
     texts = []
     for module in ('kvm_amd', 'kvm_intel'):
         if kvm['loaded'][module]:
@@ -836,18 +865,19 @@ def lines_of(facts, levels, hierarchy, verdicts):
     boot = facts['boot']
     yield line('boot', '; '.join(filter(None, [
         'no UEFI' if not boot['efi'] else
-        'Secure Boot %s%s' % (on_off(boot['secure_boot']), ': a kernel must be signed to start'
-                              if boot['secure_boot'] else ''),
-        boot['free'] is not None and '%d MB free in /boot' % (boot['free'] >> 20),
+        'Secure Boot ' + {True: 'on: a kernel must be signed to start', False: 'off',
+                          None: 'not known: see mokutil --sb-state'}[boot['secure_boot']],
+        boot['boot_free_bytes'] is not None and '%d MB free in /boot' % (boot['boot_free_bytes'] >> 20),
         boot['dkms'] and 'DKMS modules, which need the headers of a new kernel: %s' % ', '.join(
             map(quoted, boot['dkms']))])))
     for level in levels:
         root = level is levels[0] and hierarchy.from_root
         names = list(level['current'])
         names += [n for n in level['max'] or {} if n not in names and level['max'][n] != 'max']
-        limits = level['max'] if not root else facts['capacity'] or {}
-        text = ', '.join('%s %d of %s' % (n, level['current'].get(n, 0), limits.get(n, '?'))
-                         for n in names)
+        limits = (facts['capacity'] if root else level['max']) or {}
+        text = ', '.join('%s %s%d of %s' % (
+            n, 'at least ' if level['at_least'] else '', level['current'].get(n, 0),
+            limits.get(n, '?')) for n in names)
         yield line('cgroup', '%s: %s' % (quoted(level['cgroup']), (
             text or 'no resource') if level['misc'] else 'misc is not enabled'))
     for cgroup in facts['holders']['cgroups']:
@@ -859,7 +889,7 @@ def lines_of(facts, levels, hierarchy, verdicts):
             plural(process['vms'], 'VM')))
     for what, number in facts['holders']['unreadable'].items():
         if number:
-            yield line('', '%d of the %s could not be read%s' % (
+            yield line('', '%d of the %s could not be read, and may have VMs%s' % (
                 number, what, ': run this as root' if os.geteuid() else ''))
     for note in facts['notes']:
         yield line('note', note)
@@ -883,6 +913,8 @@ def lines_of(facts, levels, hierarchy, verdicts):
             if i:
                 yield line('', 'and: ' + problem['problem'])
             yield line('', '-> ' + problem['remedy'])
+        if verdict['tried'] not in (None, 'created', (verdict['problems'] or [{}])[0].get('problem')):
+            yield line('', 'tried: ' + verdict['tried'])
 
 
 def readable(value):
@@ -902,7 +934,7 @@ def main():
     parser.add_argument('--try', action='store_true', dest='tried',
                         help='create a VM of the kinds of --vm, and remove it again')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
-    parser.add_argument('--root', default='', metavar='FOLDER',
+    parser.add_argument('--root', metavar='FOLDER',
                         help='examine the copy of a host\'s /proc, /sys, ... in FOLDER')
     args = parser.parse_args()
     if args.tried and (not args.vm or 'tdx' in args.vm):
@@ -914,7 +946,11 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.stdout.reconfigure(encoding='utf-8')
 
-    host = Host(args.root)
+    if args.root is not None and not os.path.isdir(args.root):
+        parser.error('--root %s: no such folder' % quoted(args.root))
+    if args.cgroup == '':
+        parser.error('the name of the cgroup is empty')
+    host = Host(args.root or '')
     if args.cgroup and not os.path.isdir(
             host.at(os.path.join('/', args.cgroup)) if args.root else args.cgroup):
         parser.error('%s: no such cgroup' % quoted(args.cgroup))

@@ -37,7 +37,7 @@ that: mount -o remount,rw,nsdelegate /sys/fs/cgroup
 SEV         a VM could be started: 4 left, by the numbers of /tenants
 SEV-ES      a VM could be started: 5 left, by the numbers of /
 SEV-SNP     no VM: this is a virtual machine, whose CPU shows no SEV-SNP
-            -> run it on the host itself
+            -> start the VMs on the physical host, and run this there
 '''
 
 
@@ -172,6 +172,21 @@ class MiscCheck(unittest.TestCase):
         self.says('controller  misc, the older one: there is no misc.max.effective beside misc.max in /tenants/b',
                   '/tenants/b')
         self.verdict('sev', '/tenants/b', 'a VM could be started: 4 left, by the numbers of /tenants', status=0)
+
+    def test_kernel_whose_root_has_no_usage(self):
+        """Before Linux 6.6: the children's usage is known, that of processes in the root itself is not."""
+        self.remove(CGROUP + '/misc.current')
+        self.says('cgroup      /: sev at least 2 of 10, sev_es at least 0 of 5', '/tenants/b', status=3)
+        self.verdict('sev', '/tenants/b', 'not known: what the processes in the root cgroup itself use: before Linux 6.6 '
+                     'it has no misc.current', 'try it: misc_check.py --try --vm sev', status=3)
+        self.write(CGROUP + '/tenants/misc.current', 'sev 10\nsev_es 0\n')
+        self.write(CGROUP + '/tenants/misc.max', 'sev max\nsev_es max\n')
+        self.verdict('sev', '/tenants/b', 'no VM: all 10 of the host are in use',
+                     '-> wait for VMs to end, or end some: see "has VMs"')
+
+    def test_cgroup_that_goes_away_meanwhile(self):
+        self.remove(CGROUP + '/tenants/b/misc.max')
+        self.says('cgroup      /tenants/b: sev 0 of ?, sev_es 0 of ?', '/tenants/b')
 
     def test_nobody_has_it_enabled(self):
         """Only the kernel's symbols tell which controller it is."""
@@ -331,11 +346,27 @@ class MiscCheck(unittest.TestCase):
         self.write('/proc/cmdline', 'quiet\n')
         self.write('/etc/modprobe.d/kvm.conf', '# options kvm_amd sev=0\noptions kvm_amd nested=0 sev_es=N\n')
         self.verdict('sev_es', '/tenants/b', 'no VM: SEV-ES is switched off by sev_es=N in /etc/modprobe.d/kvm.conf',
-                     '-> remove that, then load kvm_amd again: modprobe -r kvm_amd && modprobe kvm_amd')
+                     '-> remove that, then, while no VM runs: modprobe -r kvm_amd && modprobe kvm_amd')
         self.write('/etc/modprobe.d/kvm.conf', '')
         self.write('/etc/modprobe.d/kvm.conf.old', 'options kvm_amd sev_es=0\n')
+
+    def test_mmio_caching(self):
+        problem = 'no VM: SEV-ES needs the parameter mmio_caching of kvm, which is off'
+        again = ', then, while no VM runs: modprobe -r kvm_amd kvm && modprobe kvm_amd'
+        self.replace('/sys/module/kvm_amd/parameters/sev_es', 'Y', 'N')
         self.replace('/sys/module/kvm/parameters/mmio_caching', 'Y', 'N')
-        self.says('SEV-ES      no VM: SEV-ES needs the parameter mmio_caching of kvm, which is off', '/tenants/b')
+        self.verdict('sev_es', '/tenants/b', problem, '-> use another host: KVM has switched it off for this CPU')
+        self.write('/etc/modprobe.d/kvm.conf', 'options kvm mmio_caching=0\n')
+        self.verdict('sev_es', '/tenants/b', problem,
+                     '-> remove mmio_caching=0 in /etc/modprobe.d/kvm.conf' + again)
+
+    def test_sev_es_without_sev(self):
+        """The reason is that of SEV, also where nobody asked about SEV."""
+        for name in ('sev', 'sev_es'):
+            self.replace('/sys/module/kvm_amd/parameters/' + name, 'Y', 'N')
+        self.write('/proc/cmdline', 'kvm_amd.sev=0\n')
+        self.verdict('sev_es', '/tenants/b', "no VM: SEV is switched off by kvm_amd.sev=0 on the kernel's command line",
+                     '-> remove that, then, while no VM runs: modprobe -r kvm_amd && modprobe kvm_amd')
 
     def test_needs_npt(self):
         self.replace('/sys/module/kvm_amd/parameters/sev', 'Y', 'N')
@@ -443,6 +474,10 @@ class MiscCheck(unittest.TestCase):
                          r'\d+ MB free in /boot; DKMS modules, which need the headers of a new kernel: zfs$')
         self.write('/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c', '\6\0\0\0\0')
         self.assertRegex(self.run_it('/tenants/b'), r'(?m)^boot        Secure Boot off; ')
+        self.remove('/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c')
+        self.assertRegex(self.run_it('/tenants/b'), r'(?m)^boot        Secure Boot not known: see mokutil --sb-state; ')
+        self.write('/sys/firmware/efi/efivars/BootCurrent-8be4df61-93ca-11d2-aa0d-00e098032b8c', '\6\0\0\0\0\0')
+        self.assertRegex(self.run_it('/tenants/b'), r'(?m)^boot        Secure Boot off; ')
 
     def test_names(self):
         """Whoever makes a cgroup or a process does not write on our terminal, nor what is pasted."""
@@ -467,6 +502,9 @@ class MiscCheck(unittest.TestCase):
         self.run_it('', '--try', '--vm', 'tdx', status=2, err='--try needs --vm')
         self.run_it('', '--try', '--vm', 'sev', status=2, err='--try is not for a copy')
         self.run_it('', '--vm', 'x', status=2, err='invalid choice')
+        self.run_it(None, '', status=2, err='the name of the cgroup is empty')
+        self.top += '/none'
+        self.run_it('', status=2, err='/none: no such folder')
 
     def test_output_that_cannot_be_written(self):
         with open('/dev/full', 'w') as full:
