@@ -172,6 +172,11 @@ class MiscTop(unittest.TestCase):
         self.write('tenants/idle/misc.max', 'sev max\nsev_es max\n')
         self.assertEqual(self.table(), OLDER)
 
+    def test_kernel_whose_root_has_no_usage(self):
+        """Before Linux 6.6."""
+        os.remove(os.path.join(self.top, 'misc.current'))
+        self.assertEqual(self.table(), ''.join(x for x in TABLE.splitlines(True) if not x.endswith(' /\n')))
+
     def test_limit_without_a_driver(self):
         out = self.run_it('--once', '--json')
         self.assertEqual(row(out, '/tenants/idle', 'tdx'), {
@@ -731,6 +736,7 @@ Processes elsewhere with VMs open:
 
     def test_no_controller(self):
         os.remove(self.top + '/misc.current')
+        os.remove(self.top + '/misc.capacity')
         for how in ('--once', '--openmetrics', '--interval=1'):
             err = self.run_it(how, top=self.top, status=1)
             self.assertEqual(err, 'misc_top.py: error: %s: no cgroup with the misc controller enabled '
