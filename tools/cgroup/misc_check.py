@@ -222,7 +222,7 @@ def level_of(host, hierarchy, folder):
     """What one cgroup says of the controller."""
     current = host.values(folder + '/misc.current')
     capacity = host.values(folder + '/misc.capacity')
-    # Before Linux 6.6, the root cgroup has no misc.current.
+    # The root cgroup of older kernels, such as 6.1, has no misc.current.
     at_least = current is None and capacity is not None
     if at_least:
         current = {}
@@ -656,8 +656,8 @@ def why_not_in_cgroup(host, kind, facts, levels, hierarchy):
     elif capacity is None and not problems:
         unknown.append('the capacity: misc.capacity of the root cgroup cannot be read')
     elif levels[0]['at_least']:
-        unknown.append('what the processes in the root cgroup itself use: before Linux 6.6 it has '
-                       'no misc.current')
+        unknown.append('what the processes in the root cgroup itself use: it has no '
+                       'misc.current on this kernel')
     return left, where, problems, unknown
 
 

@@ -54,7 +54,7 @@ Not Fall").
 Kernels without misc.max.effective have "-" for FAILED and, but for the root
 cgroup, EFFECTIVE.  They do not tell which cgroup was refused by the limit of
 another one; the capacity's refusals count only if one cgroup uses all of it.
-Before Linux 6.6, the root cgroup has no usage, and no line.
+In older kernels, such as 6.1, the root cgroup has no usage, and no line here.
 """
 
 import argparse
@@ -173,7 +173,7 @@ def rows_of(cgroup, order):
     """The rows of a cgroup; None if it does not have the controller."""
     current = read(cgroup, 'misc.current')
     if current is None:
-        # Before Linux 6.6, the root has only misc.capacity.
+        # In older kernels, such as 6.1, the root has only misc.capacity.
         return None if read(cgroup, 'misc.capacity') is None else []
     files = [read(cgroup, name) for name in
              ('misc.max', 'misc.peak', 'misc.events', 'misc.events.local')]

@@ -174,11 +174,11 @@ class MiscCheck(unittest.TestCase):
         self.verdict('sev', '/tenants/b', 'a VM could be started: 4 left, by the numbers of /tenants', status=0)
 
     def test_kernel_whose_root_has_no_usage(self):
-        """Before Linux 6.6: the children's usage is known, that of processes in the root itself is not."""
+        """As in 6.1: the children's usage is known, that of processes in the root itself is not."""
         self.remove(CGROUP + '/misc.current')
         self.says('cgroup      /: sev at least 2 of 10, sev_es at least 0 of 5', '/tenants/b', status=3)
-        self.verdict('sev', '/tenants/b', 'not known: what the processes in the root cgroup itself use: before Linux 6.6 '
-                     'it has no misc.current', 'try it: misc_check.py --try --vm sev', status=3)
+        self.verdict('sev', '/tenants/b', 'not known: what the processes in the root cgroup itself use: it has no '
+                     'misc.current on this kernel', 'try it: misc_check.py --try --vm sev', status=3)
         self.write(CGROUP + '/tenants/misc.current', 'sev 10\nsev_es 0\n')
         self.write(CGROUP + '/tenants/misc.max', 'sev max\nsev_es max\n')
         self.verdict('sev', '/tenants/b', 'no VM: all 10 of the host are in use',

@@ -173,7 +173,7 @@ class MiscTop(unittest.TestCase):
         self.assertEqual(self.table(), OLDER)
 
     def test_kernel_whose_root_has_no_usage(self):
-        """Before Linux 6.6."""
+        """As in 6.1."""
         os.remove(os.path.join(self.top, 'misc.current'))
         self.assertEqual(self.table(), ''.join(x for x in TABLE.splitlines(True) if not x.endswith(' /\n')))
 
