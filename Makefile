@@ -79,7 +79,7 @@ debian: ## root prompt in a Debian system with podman, runc, QEMU and more, in t
 deb: export CONFIG_FILE := $(value CONFIG_FILE)
 deb: export LOCALMODS := $(value LOCALMODS)
 deb: export SUFFIX := $(value SUFFIX)
-deb: ## Debian packages for a host (CONFIG_FILE=debian|running|path, LOCALMODS=lsmod-file for a small one, SUFFIX=-misc1)
+deb: ## Debian packages for a host (CONFIG_FILE=debian|running|path, LOCALMODS=lsmod-file for a small one, SUFFIX=+misc1)
 	@rig/deb/build.sh $(BASE)
 
 deb-check: ## those packages, with LOCALMODS, on a Debian host in the machine: installed, booted, used, removed

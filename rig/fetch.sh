@@ -105,7 +105,7 @@ user_tree() {
 		[ -f "$path" ] || continue
 		old=${path%/path}
 		if [ ! -d "$(cat "$path")" ] || [ -n "$(find "$path" -mtime +30)" ]; then
-			flock -n "$cache/lock/tree-${old##*/}-ours" rm -rf "$old" || true
+			flock -n "$cache/lock/tree-${old##*/}-ours" flock -n "$cache/lock/tree-${old##*/}-deb" rm -rf "$old" || true
 		fi
 	done
 	[ -d "$home" ] || room_for 8

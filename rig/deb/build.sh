@@ -2,20 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # Builds Debian packages of our kernel, by the kernel's own bindeb-pkg, and misc-cgroup-tools.
 #
-#   rig/deb/build.sh BASE      build/deb/BASE/{linux-image,linux-headers,misc-cgroup-tools}*.deb, and .changes
+#   rig/deb/build.sh BASE [FOLDER]      {linux-image,linux-headers,misc-cgroup-tools}*.deb and their .changes go to
+#                                       FOLDER (default: build/deb/BASE)
 #
 # From the environment:
 #
 #   CONFIG_FILE   the configuration: "debian" (default; Debian's of the base), "running" (this host's), or a file
 #   LOCALMODS     a file with what lsmod has printed on a host: only the modules in it are built, without debug information
-#   SUFFIX        what is added to the version (default: -misc1)
+#   SUFFIX        what is added to the version (default: +misc1)
 
 . "$(dirname "$0")/../kernel/tree.sh"
 
-[ $# = 1 ] || die "usage: rig/deb/build.sh BASE"
+[ $# = 1 ] || [ $# = 2 ] || die "usage: rig/deb/build.sh BASE [FOLDER]"
 base=$1
-out=$build/deb/$base
-config=${CONFIG_FILE:-debian} suffix=${SUFFIX:--misc1}
+out=${2:-$build/deb/$base}
+config=${CONFIG_FILE:-debian} suffix=${SUFFIX:-+misc1}
 
 # readable WHAT FILE [MORE]
 readable() {
@@ -23,7 +24,8 @@ readable() {
 }
 
 check_base "$base"
-[[ $suffix =~ ^-[a-z0-9.]+$ ]] || die "SUFFIX=$suffix: not a minus and then letters a-z, digits and dots"
+# With a minus, GRUB of Debian 12 would sort the kernel before Debian's of the same number.
+[[ $suffix =~ ^\+[a-z0-9.]+$ ]] || die "SUFFIX=$suffix: not a plus and then letters a-z, digits and dots"
 mods=
 if [ -n "${LOCALMODS-}" ]; then
 	readable "LOCALMODS=$LOCALMODS" "$LOCALMODS"
@@ -42,8 +44,6 @@ running)
 	given=$(realpath -- "$config")
 	;;
 esac
-# Debug information of a whole distribution kernel is what takes most of the room.
-if [ -n "$mods" ]; then room_for 8; else room_for 40; fi
 
 need ccache flex bison bc cpio rsync patch xz-utils zstd kmod libelf-dev libdw-dev libssl-dev gcc make perl python3 \
 	debhelper dpkg-dev dwarves git
@@ -56,7 +56,14 @@ fi
 tree_prepare "$base" deb
 obj=$tree/obj-deb
 [ ! -e "$obj/building" ] || rm -rf "$obj"
+# Debug information of a whole distribution kernel is what takes most of the room.
+takes='many hours' room=40
+[ -z "$mods" ] || takes='an hour' room=8
+[ -e "$obj/vmlinux.o" ] || room_for "$room"
 mkdir -p "$obj" "$out"
+# The new configuration is made in a folder of its own: kbuild checks everything again if .config is written.
+new_name='obj-deb-config'
+new=$tree/$new_name
 
 kmake() {
 	tree_make "$tree" LOCALVERSION= O="$1" -j"$(nproc)" "${@:2}"
@@ -71,16 +78,16 @@ set_option() {
 	"$tree/scripts/config" --file "$new/.config" "$@"
 }
 
-# What a host of encrypted VMs needs, an option before those that depend on it. Either of y and m will do.
+# What a host of encrypted VMs needs, an option before those that depend on it; misc_check reads CPUID and MSRs. Either of
+# y and m will do.
 needed=(MODULES=y BLK_DEV_INITRD=y DEVTMPFS=y CGROUPS=y CGROUP_MISC=y HIGH_RES_TIMERS=y PCI=y IOMMU_SUPPORT=y AMD_IOMMU=y
 	VIRTUALIZATION=y KVM=m KVM_AMD=m CRYPTO=y CRYPTO_HW=y CRYPTO_DEV_CCP=y CRYPTO_DEV_CCP_DD=m CRYPTO_DEV_SP_PSP=y
-	KVM_AMD_SEV=y)
+	KVM_AMD_SEV=y X86_CPUID=m X86_MSR=m)
 
 cannot() {
 	echo "CONFIG_FILE=$config${mods:+, LOCALMODS=$LOCALMODS}: a kernel of it cannot run a host of encrypted VMs: $*"
 }
 
-# configure: makes the configuration in a folder of its own: kbuild checks everything again if .config is written.
 configure() {
 	local option missing=()
 	rm -rf "$new"
@@ -93,12 +100,14 @@ configure() {
 	# Debian's build has its own certificates; without them the build fails. With LOCALMODS, BTF goes, too.
 	set_option --set-str LOCALVERSION "$suffix" --disable LOCALVERSION_AUTO --set-str BUILD_SALT '' \
 		--set-str SYSTEM_TRUSTED_KEYS '' --set-str SYSTEM_REVOCATION_KEYS ''
-	if grep -q '^CONFIG_MODULE_SIG_KEY=' "$new/.config"; then set_option --set-str MODULE_SIG_KEY certs/signing_key.pem; fi
+	if has MODULE_SIG; then set_option --enable MODULE_SIG_ALL --set-str MODULE_SIG_KEY certs/signing_key.pem; fi
 	[ -z "$mods" ] || set_option --enable DEBUG_INFO_NONE --disable DEBUG_INFO_DWARF_TOOLCHAIN_DEFAULT \
 		--disable DEBUG_INFO_DWARF4 --disable DEBUG_INFO_DWARF5
 	kmake "$new_name" olddefconfig
 	if [ -n "$mods" ]; then
-		{ yes '' || true; } | LSMOD=$mods kmake "$new_name" localmodconfig
+		# localmodconfig would run the file if it were executable.
+		install -m 644 "$mods" "$new/lsmod"
+		{ yes '' || true; } | LSMOD=$new/lsmod kmake "$new_name" localmodconfig
 	fi
 	: >"$new/set"
 	for option in "${needed[@]}"; do
@@ -126,32 +135,33 @@ clean() {
 	rm -f "$tree"/linux-*.{deb,changes,buildinfo}
 }
 
-# linux-libc-dev would replace Debian's. debhelper takes DH_INTERNAL_OPTIONS for options of every command.
+# linux-libc-dev would replace Debian's. debhelper takes DH_INTERNAL_OPTIONS for options of every command. The time is in
+# the version because apt does not install a version that it has. An interrupted make removes what it was writing: only if
+# this was killed, the objects are made anew.
 package() {
 	local rc=0
+	trap : INT TERM HUP
 	touch "$obj/building"
 	DH_INTERNAL_OPTIONS=-Nlinux-libc-dev DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg DEB_BUILD_OPTIONS=terse \
-		kmake obj-deb KDEB_PKGVERSION="$version" KDEB_CHANGELOG_DIST=unstable bindeb-pkg || rc=$?
+		kmake obj-deb KDEB_PKGVERSION="$release-$(date -u +%Y%m%d%H%M)" KDEB_CHANGELOG_DIST=unstable bindeb-pkg || rc=$?
 	rm "$obj/building"
 	return "$rc"
 }
 
-new_name='obj-deb-config'
-new=$tree/$new_name
 step "configure the kernel (CONFIG_FILE=$config${mods:+, LOCALMODS=$LOCALMODS})" "deb-config-$base" configure
 if [ -s "$new/set" ]; then
 	echo "not in ${mods:+LOCALMODS or }the configuration, and set: $(paste -s -d ' ' "$new/set")"
 fi
+"$rig/deb/tools.sh" "$out"
 release=$(base_version)$suffix
-# Debian's revisions, such as -1~deb13u1, sort below letters.
-version=$(base_version)$suffix
 export DEBFULLNAME=${DEBFULLNAME:-$(git -C "$top" log -1 --format=%an)} DEBEMAIL=${DEBEMAIL:-$(git -C "$top" log -1 --format=%ae)}
 clean
-step "build the packages of Linux $release (all modules take many hours on two cores)" "deb-build-$base" package
-rm -f "$out"/linux-*.{deb,changes,buildinfo}
+step "build the packages of Linux $release ($takes on two cores)" "deb-build-$base" package
+rm -f "$out"/linux-*.{deb,changes,buildinfo} "$out"/config-*
 mv "$tree"/linux-*.{deb,changes,buildinfo} "$out/"
+# A tree of the user's may add to the release, in a file localversion*.
+release=$(cat "$obj/include/config/kernel.release")
 cp "$obj/.config" "$out/config-$release"
-"$rig/deb/tools.sh" "$out"
 
 echo
 echo "the packages are in ${out#"$PWD"/}; on the host:"

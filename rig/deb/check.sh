@@ -11,7 +11,7 @@
 [ $# = 1 ] || die "usage: rig/deb/check.sh BASE"
 base=$1
 results=$build/deb/check
-debs=$build/deb/$base
+debs=$results/packages
 files=$results/files
 
 "$rig/machine/qemu/build.sh"
@@ -39,7 +39,7 @@ boot() {
 
 boot 1-first
 tr -d '\r' <"$results/1-first/console.log" | sed -n 's/^lsmod: //p' >"$results/lsmod"
-CONFIG_FILE=debian LOCALMODS=$results/lsmod "$rig/deb/build.sh" "$base"
+CONFIG_FILE=debian LOCALMODS=$results/lsmod "$rig/deb/build.sh" "$base" "$debs"
 step "lintian" "deb-lintian" lintian --fail-on error "$debs"/misc-cgroup-tools_*.changes
 cp "$debs"/linux-{image,headers}-*.deb "$debs"/misc-cgroup-tools_*.deb "$rig/tests/in-machine/main-job" "$files/"
 for program in sev-vm in-cgroupns; do

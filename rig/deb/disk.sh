@@ -10,7 +10,11 @@
 . "$(dirname "$0")/../lib.sh"
 
 suite=trixie
-packages=(linux-image-amd64 grub-efi-amd64 initramfs-tools zstd systemd-sysv udev dbus kmod procps python3)
+# acpi-call-dkms: a small module that DKMS builds on the host, with gcc, for each kernel whose headers are installed.
+packages=(linux-image-amd64 grub-efi-amd64 initramfs-tools zstd systemd-sysv udev dbus kmod procps python3
+	gcc acpi-call-dkms)
+# Of the kernel, as in boot.sh.
+options='console=ttyS1 panic=-1 log_buf_len=4M no_timer_check tsc=nowatchdog'
 root_id=5e5e5e5e-0000-4000-8000-000000000001
 esp_id=5E5E-0001
 # In units of 1 MiB: the table, the EFI system partition, the root file system, the copy of the table.
@@ -45,7 +49,7 @@ hook() {
 	hooks+=(--customize-hook="$*")
 }
 hook "cp -r --no-preserve=ownership $(printf %q "$rig/deb/disk")/. \"\$1\""
-hook "sed -i s/@ROOT@/$root_id/ \"\$1/boot/grub/grub.cfg\""
+hook "sed -i 's/@ROOT@/$root_id/; s/@OPTIONS@/$options/' \"\$1/boot/grub/grub.cfg\" \"\$1/etc/default/grub.d/rig.cfg\""
 hook "printf '%s\n' 'UUID=$root_id / ext4 errors=remount-ro 0 1' 'UUID=$esp_id /boot/efi vfat umask=0077 0 1' >\"\$1/etc/fstab\""
 hook "echo host >\"\$1/etc/hostname\"; mkdir -p \"\$1/boot/efi\""
 # GRUB as it is on removable media: it finds the root file system by its UUID.

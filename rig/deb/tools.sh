@@ -33,8 +33,10 @@ cp -r "$rig/deb/tools" "$work/misc-cgroup-tools"
 cd "$work/misc-cgroup-tools"
 cp "$top"/tools/cgroup/misc_{top,check}.py "$top/tools/cgroup/misc_alerts.yml" \
 	"$top/Documentation/admin-guide/misc-cgroup.rst" .
-sed -i "s/@MAINTAINER@/$DEBFULLNAME <$DEBEMAIL>/" debian/control
-sed -i "s/@AUTHOR@/$DEBFULLNAME/; s/@YEAR@/$(last %Y %cd)/" debian/copyright
+# A name may have characters that sed knows.
+name=$(sed 's/[\/&]/\\&/g' <<<"$DEBFULLNAME")
+sed -i "s/@MAINTAINER@/$name <$DEBEMAIL>/" debian/control
+sed -i "s/@AUTHOR@/$name/; s/@YEAR@/$(last %Y %cd)/" debian/copyright
 cat >debian/changelog <<END
 misc-cgroup-tools ($version) unstable; urgency=medium
 
