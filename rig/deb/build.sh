@@ -142,8 +142,8 @@ package() {
 	local rc=0
 	trap : INT TERM HUP
 	touch "$obj/building"
-	DH_INTERNAL_OPTIONS=-Nlinux-libc-dev DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg DEB_BUILD_OPTIONS=terse \
-		kmake obj-deb KDEB_PKGVERSION="$release-$(date -u +%Y%m%d%H%M)" KDEB_CHANGELOG_DIST=unstable bindeb-pkg || rc=$?
+	DH_INTERNAL_OPTIONS=-Nlinux-libc-dev DEB_BUILD_PROFILES=pkg.linux-upstream.nokerneldbg \
+		kmake obj-deb V=0 KDEB_PKGVERSION="$release-$(date -u +%Y%m%d%H%M)" KDEB_CHANGELOG_DIST=unstable bindeb-pkg || rc=$?
 	rm "$obj/building"
 	return "$rc"
 }
