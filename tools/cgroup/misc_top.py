@@ -557,9 +557,9 @@ def cut(lines, most):
         *lines[:most - 1], '... and %d more' % (len(lines) - most + 1)]
 
 
-def show(scan, owners, missing):
+def show(scan, owners, missing, screen):
     parts = [table(scan.rows), owners_table(owners) if owners else [], missing]
-    if sys.stdout.isatty():
+    if screen:
         print('\033[H\033[2J', end='')
         # What comes first may be cut more.
         height = max(12, shutil.get_terminal_size().lines - 3)
@@ -626,7 +626,8 @@ def run(args):
         elif args.json:
             print(as_json(scan, owners), flush=True)
         else:
-            show(scan, owners, [] if args.once else missing)
+            show(scan, owners, [] if args.once else missing,
+                 not args.once and sys.stdout.isatty())
         if args.once:
             for line in missing:
                 print('%s: %s' % (PROGRAM, line), file=sys.stderr)

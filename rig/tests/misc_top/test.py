@@ -255,12 +255,20 @@ class MiscTop(unittest.TestCase):
         self.assertIn("$'/tenants/\\x1b[2J'", screen)
         self.assertEqual(screen.count('\033'), 2)
 
-    def on_terminal(self, lines):
+    def test_once_on_a_terminal(self):
+        """Nothing is cleared, nothing is cut."""
+        for i in range(50):
+            self.copy('tenants', b'%d' % i)
+        screen = self.on_terminal('--once', lines=10)
+        self.assertNotIn('\033', screen)
+        self.assertEqual(screen.replace('\r', '').count('\n'), self.run_it('--once').count('\n'))
+
+    def on_terminal(self, *args, lines):
         """What is on a terminal of that height after the first refresh."""
         pid, fd = pty.fork()
         if pid == 0:
             os.environ.update({'LINES': str(lines), 'COLUMNS': '200'})
-            os.execv(sys.executable, [sys.executable, '-B', MISC_TOP, '--interval', '1000', self.top])
+            os.execv(sys.executable, [sys.executable, '-B', MISC_TOP, '--interval', '1000', *args, self.top])
         screen = ''
         try:
             while not screen.endswith('\r\n\r\n'):
