@@ -45,8 +45,8 @@ running)
 	;;
 esac
 
-need ccache flex bison bc cpio rsync patch xz-utils zstd kmod libelf-dev libdw-dev libssl-dev build-essential perl \
-	python3 debhelper dwarves git
+need ccache flex bison bc cpio rsync patch xz-utils zstd kmod libelf-dev libdw-dev libssl-dev openssl build-essential \
+	perl python3 debhelper dwarves git
 if [ "$config" = debian ]; then
 	fetch_base "$base"
 	"$rig/fetch.sh" config "$base"
