@@ -11,8 +11,8 @@
 
 suite=trixie
 # acpi-call-dkms: a small module that DKMS builds on the host, with gcc, for each kernel whose headers are installed.
-packages=(linux-image-amd64 grub-efi-amd64 initramfs-tools zstd systemd-sysv udev dbus kmod procps python3
-	gcc acpi-call-dkms)
+packages=(linux-image-amd64 linux-headers-amd64 grub-efi-amd64 initramfs-tools zstd systemd-sysv udev dbus kmod procps
+	python3 gcc acpi-call-dkms)
 # Of the kernel, as in boot.sh.
 options='console=ttyS1 panic=-1 log_buf_len=4M no_timer_check tsc=nowatchdog'
 root_id=5e5e5e5e-0000-4000-8000-000000000001
