@@ -46,7 +46,7 @@ for program in sev-vm in-cgroupns; do
 	gcc -O2 -Wall -Werror -static -o "$files/$program" "$rig/machine/initramfs/$program.c"
 done
 basename "$debs"/config-* | sed 's/^config-//' >"$files/release"
-for script in 2-install 3-ours 4-back 5-gone; do
+for script in 2-install 3-ours 4-tried 5-back 6-gone; do
 	boot "$script"
 done
 rm -f "$disk" "$files.img"

@@ -157,7 +157,8 @@ recipes() {
 	awk '/^  # / { on = 1 }
 		on { sub(/^  (# )?/, ""); print; here = here ? $0 != "END" : /<< .?END/; on = here || /\\$/ }' \
 		"$top/Documentation/admin-guide/misc-cgroup.rst" | while IFS= read -r line; do
-		grep -qrxF -e "$line" "$rig/tests/clients" || echo "no script in rig/tests/clients has the manual's line: $line"
+		grep -qrxF -e "$line" "$rig/tests/clients" "$rig/deb/check" ||
+			echo "no script in rig/tests/clients or rig/deb/check has the manual's line: $line"
 	done
 }
 
