@@ -45,6 +45,11 @@ running)
 	;;
 esac
 
+# Debug information of a whole distribution kernel is what takes most of the room.
+takes='many hours' room=40
+[ -z "$mods" ] || takes='an hour' room=8
+[ -e "$home/deb/obj-deb/vmlinux.o" ] || room_for "$room"
+
 need ccache flex bison bc cpio rsync patch xz-utils zstd kmod libelf-dev libdw-dev libssl-dev openssl build-essential \
 	perl python3 debhelper dwarves git
 if [ "$config" = debian ]; then
@@ -56,10 +61,6 @@ fi
 tree_prepare "$base" deb
 obj=$tree/obj-deb
 [ ! -e "$obj/building" ] || rm -rf "$obj"
-# Debug information of a whole distribution kernel is what takes most of the room.
-takes='many hours' room=40
-[ -z "$mods" ] || takes='an hour' room=8
-[ -e "$obj/vmlinux.o" ] || room_for "$room"
 mkdir -p "$obj" "$out"
 # The new configuration is made in a folder of its own: kbuild checks everything again if .config is written.
 new_name='obj-deb-config'
