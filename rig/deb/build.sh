@@ -79,10 +79,10 @@ set_option() {
 	"$tree/scripts/config" --file "$new/.config" "$@"
 }
 
-# What a host of encrypted VMs needs, an option before those that depend on it; misc_check reads CPUID and MSRs. Either of
-# y and m will do.
-needed=(MODULES=y BLK_DEV_INITRD=y DEVTMPFS=y CGROUPS=y CGROUP_MISC=y HIGH_RES_TIMERS=y PCI=y IOMMU_SUPPORT=y AMD_IOMMU=y
-	VIRTUALIZATION=y KVM=m KVM_AMD=m CRYPTO=y CRYPTO_HW=y CRYPTO_DEV_CCP=y CRYPTO_DEV_CCP_DD=m CRYPTO_DEV_SP_PSP=y
+# What a host of encrypted VMs needs, an option before those that depend on it; misc_check reads CPUID and MSRs.
+# Either of y and m will do.
+needed=(MODULES=y BLK_DEV_INITRD=y DEVTMPFS=y CGROUPS=y CGROUP_MISC=y HIGH_RES_TIMERS=y PCI=y IOMMU_SUPPORT=y
+	AMD_IOMMU=y VIRTUALIZATION=y KVM=m KVM_AMD=m CRYPTO=y CRYPTO_HW=y CRYPTO_DEV_CCP=y CRYPTO_DEV_CCP_DD=m CRYPTO_DEV_SP_PSP=y
 	KVM_AMD_SEV=y X86_CPUID=m X86_MSR=m)
 
 cannot() {
@@ -136,9 +136,9 @@ clean() {
 	rm -f "$tree"/linux-*.{deb,changes,buildinfo}
 }
 
-# linux-libc-dev would replace Debian's. debhelper takes DH_INTERNAL_OPTIONS for options of every command. The time is in
-# the version because apt does not install a version that it has. An interrupted make removes what it was writing: only if
-# this was killed, the objects are made anew.
+# linux-libc-dev would replace Debian's. debhelper takes DH_INTERNAL_OPTIONS for options of every command. The time is
+# in the version because apt does not install a version that it has. An interrupted make removes what it was writing:
+# only if make was killed, the objects are made anew.
 package() {
 	local rc=0
 	trap : INT TERM HUP
