@@ -417,10 +417,10 @@ def boot_of(host):
             'efi': host.exists('/sys/firmware/efi'),
             'dkms': [n for n in host.list('/var/lib/dkms')
                      if os.path.isdir(host.at('/var/lib/dkms/' + n))],
-            'boot_free_bytes': None}
+            'free_bytes': None}
     try:
         there = os.statvfs(host.at('/boot'))
-        boot['boot_free_bytes'] = there.f_bavail * there.f_frsize
+        boot['free_bytes'] = there.f_bavail * there.f_frsize
     except OSError:
         pass
     return boot
@@ -867,7 +867,7 @@ def lines_of(facts, levels, hierarchy, verdicts):
         'no UEFI' if not boot['efi'] else
         'Secure Boot ' + {True: 'on: a kernel must be signed to start', False: 'off',
                           None: 'not known: see mokutil --sb-state'}[boot['secure_boot']],
-        boot['boot_free_bytes'] is not None and '%d MB free in /boot' % (boot['boot_free_bytes'] >> 20),
+        boot['free_bytes'] is not None and '%d MB free in /boot' % (boot['free_bytes'] >> 20),
         boot['dkms'] and 'DKMS modules, which need the headers of a new kernel: %s' % ', '.join(
             map(quoted, boot['dkms']))])))
     for level in levels:
